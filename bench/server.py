@@ -1,0 +1,92 @@
+"""The server under test, by way of psql and pgbench."""
+
+import os
+import re
+import subprocess
+import tempfile
+
+import numpy as np
+
+
+class ServerError(Exception):
+    """What a client program said when it failed."""
+
+
+class Database:
+    """One database of the server that PGHOST, PGPORT and PGUSER name."""
+
+    def __init__(self, name):
+        self.name = name
+        self.settings = {}          # for every session, e.g. omenhnsw.ef_search
+
+    def _environment(self):
+        options = " ".join(f"-c {name}={value}" for name, value in self.settings.items())
+        return dict(os.environ, PGDATABASE=self.name, PGOPTIONS=options)
+
+    def _run(self, command, **keywords):
+        done = subprocess.run(command, env=self._environment(), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, **keywords)
+        if done.returncode != 0:
+            raise ServerError(done.stderr.decode(errors="replace").strip())
+        return done.stdout
+
+    def execute(self, script):
+        """Run a psql script; returns its rows as lists of texts."""
+        output = self._run(["psql", "-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1"],
+                           input=script.encode())
+        return [line.split("\t") for line in output.decode().splitlines()]
+
+    def value(self, query):
+        return self.execute(query)[0][0]
+
+    def timed(self, statement, before=""):
+        """Seconds and bytes of WAL that a statement took, as the server sees them."""
+        rows = self.execute(f"""{before}
+            SELECT clock_timestamp() AS start, pg_current_wal_insert_lsn() AS place \\gset
+            {statement};
+            SELECT extract(epoch FROM clock_timestamp() - :'start'::timestamptz),
+                   pg_wal_lsn_diff(pg_current_wal_insert_lsn(), :'place');""")
+        seconds, wal_bytes = rows[-1]
+        return float(seconds), int(wal_bytes)
+
+    def load(self, table, ids, vectors):
+        """COPY rows (id int, v vector) in binary, in chunks."""
+        command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c",
+                   f"COPY {table} FROM STDIN (FORMAT binary)"]
+        with subprocess.Popen(command, env=self._environment(), stdin=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as copy:
+            try:
+                copy.stdin.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
+                for start in range(0, len(ids), 20000):
+                    copy.stdin.write(_copy_rows(ids[start:start + 20000], vectors[start:start + 20000]))
+                copy.stdin.write(b"\xff\xff")
+            except BrokenPipeError:
+                pass                # psql says why
+            _, message = copy.communicate()
+        if copy.returncode != 0:
+            raise ServerError(message.decode(errors="replace").strip())
+
+    def pgbench(self, script, seconds, clients=1):
+        """Transactions a second and mean latency in microseconds."""
+        with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+            file.write(script)
+            file.flush()
+            output = self._run(["pgbench", "-n", "-M", "prepared", "-T", str(seconds), "-c", str(clients),
+                                "-j", str(clients), "-f", file.name]).decode()
+        tps = float(re.search(r"^tps = ([0-9.]+)", output, re.M).group(1))
+        return tps, 1e6 * clients / tps
+
+
+def _copy_rows(ids, vectors):
+    """Rows in COPY's binary format; a vector is its int16 dimensions, an unused int16, its floats."""
+    dims = vectors.shape[1]
+    row = np.dtype([("fields", ">i2"), ("id_bytes", ">i4"), ("id", ">i4"), ("vector_bytes", ">i4"),
+                    ("dims", ">i2"), ("unused", ">i2"), ("values", ">f4", (dims,))])
+    rows = np.zeros(len(ids), row)
+    rows["fields"] = 2
+    rows["id_bytes"] = 4
+    rows["id"] = ids
+    rows["vector_bytes"] = 4 + 4 * dims
+    rows["dims"] = dims
+    rows["values"] = vectors
+    return rows.tobytes()

@@ -1,0 +1,128 @@
+/*-------------------------------------------------------------------------
+ *
+ * am.h
+ *	  Access method omenhnsw: what its files share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_AM_H
+#define OMEN_AM_H
+
+#include "src/quant/quant.h"
+#include "src/storage/page_layout.h"
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "nodes/execnodes.h"
+#include "nodes/pathnodes.h"
+#include "utils/rel.h"
+
+/* ---- options (am_options.c) ---- */
+
+typedef struct OmenOptions
+{
+	int32		vl_len_;		/* varlena header (do not touch directly!) */
+	int			m;
+	int			ef_construction;
+} OmenOptions;
+
+#define OMEN_DEFAULT_M 16
+#define OMEN_MIN_M 2
+#define OMEN_MAX_M 100
+#define OMEN_DEFAULT_EF_CONSTRUCTION 64
+#define OMEN_MIN_EF_CONSTRUCTION 4
+#define OMEN_MAX_EF_CONSTRUCTION 1000
+#define OMEN_DEFAULT_EF_SEARCH 40
+#define OMEN_MIN_EF_SEARCH 1
+#define OMEN_MAX_EF_SEARCH 100000
+
+extern int	omenhnsw_ef_search;
+
+extern void omen_am_init(void);
+extern bytea *omen_am_options(Datum reloptions, bool validate);
+extern int	omen_am_option_m(Relation index);
+extern int	omen_am_option_ef_construction(Relation index);
+
+/* ---- operator classes and values (am_opclass.c) ---- */
+
+/* Values are part of the on-disk format. */
+typedef enum OmenVectorKind
+{
+	OMEN_KIND_VECTOR = 1
+} OmenVectorKind;
+
+#define OMEN_SUPPORT_PROC 1		/* returns the OmenOpclass */
+#define OMEN_N_SUPPORT_PROCS 1
+#define OMEN_ORDER_STRATEGY 1	/* the distance operator */
+
+/* What an operator class says of its type and metric. */
+typedef struct OmenOpclass
+{
+	OmenVectorKind kind;
+	OmenMetric	metric;
+	uint32		max_dims;
+	/* Dimensions and elements of a detoasted value. */
+	uint32		(*dims) (const void *value);
+	void		(*elements) (const void *value, float *x);
+} OmenOpclass;
+
+/* An index made ready for encoding values. */
+typedef struct OmenEncoder
+{
+	const OmenOpclass *opclass;
+	OmenCodec	codec;
+	float	   *x;				/* of the value last read */
+	char	   *factors;		/* of the value last encoded */
+	uint8	   *code;
+} OmenEncoder;
+
+typedef enum OmenValueClass
+{
+	OMEN_VALUE_CODED,			/* has a place in the graph */
+	OMEN_VALUE_NULL,
+	OMEN_VALUE_UNDIRECTED		/* zero vector under the cosine metric: every distance is NaN */
+} OmenValueClass;
+
+extern const OmenOpclass *omen_am_opclass(Relation index);
+extern void omen_am_describe(Relation index, OmenMeta *meta);
+extern void omen_encoder_init(OmenEncoder *encoder, Relation index, const OmenMeta *meta);
+extern OmenValueClass omen_encoder_read(OmenEncoder *encoder, Datum value, bool isnull);
+extern OmenValueClass omen_encoder_encode(OmenEncoder *encoder, Datum value, bool isnull);
+
+/* ---- the access method's functions ---- */
+
+extern IndexBuildResult *omen_am_build(Relation heap, Relation index, IndexInfo *indexInfo);
+extern void omen_am_buildempty(Relation index);
+extern char *omen_am_buildphasename(int64 phase);
+extern bool omen_am_insert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
+						   Relation heap, IndexUniqueCheck checkUnique,
+						   bool indexUnchanged, IndexInfo *indexInfo);
+extern IndexBulkDeleteResult *omen_am_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+												 IndexBulkDeleteCallback callback, void *callback_state);
+extern IndexBulkDeleteResult *omen_am_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
+extern void omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
+								 Cost *indexStartupCost, Cost *indexTotalCost,
+								 Selectivity *indexSelectivity, double *indexCorrelation,
+								 double *indexPages);
+extern bool omen_am_validate(Oid opclassoid);
+extern IndexScanDesc omen_am_beginscan(Relation index, int nkeys, int norderbys);
+extern void omen_am_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
+extern bool omen_am_gettuple(IndexScanDesc scan, ScanDirection dir);
+extern void omen_am_endscan(IndexScanDesc scan);
+
+/* ---- maintenance (am_maintain.c) ---- */
+
+typedef enum OmenMaintainMode
+{
+	OMEN_MAINTAIN_INSERT,		/* by an inserting backend: only what is short, only if nobody else is at it */
+	OMEN_MAINTAIN_VACUUM,
+	OMEN_MAINTAIN_OPTIMIZE,		/* by hand: seals any tail */
+	OMEN_MAINTAIN_FULL			/* by hand: one segment */
+} OmenMaintainMode;
+
+extern void omen_maintain(Relation index, OmenMaintainMode mode);
+extern uint32 omen_seal_rows(const OmenMeta *meta);
+extern void omen_lock_maintenance(Relation index);
+extern void omen_unlock_maintenance(Relation index);
+
+#endif							/* OMEN_AM_H */

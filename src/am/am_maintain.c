@@ -1,0 +1,402 @@
+/*-------------------------------------------------------------------------
+ *
+ * am_maintain.c
+ *	  The life of segments: tails are sealed, segments merged.
+ *
+ * Sealing and merging are one operation: the rows of some sources (frozen
+ * tails, segments), less the dead ones, become a new segment, which one
+ * change of the directory puts in their place.  Codes are copied as they are.
+ *
+ * One maintenance at a time per index, by a heavyweight lock on the
+ * metapage's block number (as GIN locks its cleanup); vacuum's bulk delete
+ * takes it too, for a TID that it marks dead in a source must not come alive
+ * again in the new segment.  Readers and writers never wait for it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "src/am/am.h"
+#include "src/am/segment_builder.h"
+#include "src/storage/extent.h"
+#include "src/storage/page_reader.h"
+#include "src/storage/segment_writer.h"
+#include "src/storage/tail.h"
+
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+
+/* The tail is sealed when its rows are this many bytes. */
+#define SEAL_BYTES (1024 * 1024)
+#define MIN_SEAL_ROWS 1000
+
+/* Segments within this factor of the sum of all smaller ones are merged with them. */
+#define MERGE_FACTOR 4
+
+/* Where vacuum does not come by, an inserting backend merges the smallest segments. */
+#define CROWDED_SEGMENTS 24
+#define CROWDED_MERGE 12
+
+/*
+ * Entries of the directory kept free for tails.  Long transactions hold on to
+ * retired entries; when they have filled the rest, nothing more is sealed and
+ * the tail just grows.
+ */
+#define SPARE_SEGMENTS 8
+
+/* A segment with more dead rows than this share is written anew. */
+#define REWRITE_DEAD_SHARE 0.2
+
+void
+omen_lock_maintenance(Relation index)
+{
+	LockPage(index, OMEN_META_BLOCK, ExclusiveLock);
+}
+
+void
+omen_unlock_maintenance(Relation index)
+{
+	UnlockPage(index, OMEN_META_BLOCK, ExclusiveLock);
+}
+
+/* Length of the tail at which scanning it costs about as much as the rest of a query. */
+uint32
+omen_seal_rows(const OmenMeta *meta)
+{
+	uint32		row_bytes = sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes;
+
+	return Max(SEAL_BYTES / row_bytes, MIN_SEAL_ROWS);
+}
+
+/* ---- reading the sources ---- */
+
+static void
+add_row(OmenSegmentBuilder *builder, const OmenMeta *meta, const char *row)
+{
+	const OmenRowHeader *header = (const OmenRowHeader *) row;
+	ItemPointerData tid;
+
+	ItemPointerSet(&tid, header->block, header->offset);
+	if (header->flags & OMEN_ROW_NULL)
+		omen_builder_add_null(builder, &tid);
+	else if (header->flags & OMEN_ROW_UNDIRECTED)
+		omen_builder_add_undirected(builder, &tid);
+	else
+		omen_builder_add(builder, &tid, row + sizeof(OmenRowHeader),
+						 row + sizeof(OmenRowHeader) + meta->factor_bytes);
+}
+
+static void
+add_tail(OmenSegmentBuilder *builder, Relation index, const OmenMeta *meta, const OmenSegment *tail)
+{
+	OmenTailReader reader;
+
+	omen_tail_reader_init(&reader, index, meta, tail);
+	while (omen_tail_reader_next(&reader))
+	{
+		/* A copy, so that no memory is taken under the page's lock. */
+		PGAlignedBlock copy;
+		int			n_rows = reader.n_rows;
+
+		memcpy(copy.data, reader.page, BLCKSZ);
+		omen_tail_reader_release(&reader);
+		for (int i = 0; i < n_rows; i++)
+		{
+			const char *row = reader.long_row ? reader.long_row :
+				copy.data + OMEN_PAGE_START + i * reader.shape.row_bytes;
+
+			if ((((const OmenRowHeader *) row)->flags & OMEN_ROW_DEAD) == 0)
+				add_row(builder, meta, row);
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* A sealed segment being read in whole. */
+typedef struct SegmentSource
+{
+	OmenReader	reader;			/* of tids and dead */
+	OmenReader	code_reader;
+	OmenColumnView codes;
+	OmenColumnView tids;
+	OmenColumnView dead;
+} SegmentSource;
+
+static OmenTidEntry
+read_entry(SegmentSource *source, uint32 entry)
+{
+	const void *head;
+	const void *body;
+
+	omen_reader_one(&source->reader, &source->tids, entry, &head, &body);
+	return *(const OmenTidEntry *) body;
+}
+
+static bool
+entry_is_dead(SegmentSource *source, uint32 entry)
+{
+	const void *head;
+	const void *body;
+
+	if (source->dead.segment->n_dead == 0)
+		return false;
+	omen_reader_one(&source->reader, &source->dead, entry / 64, &head, &body);
+	return (*(const uint64 *) body >> (entry % 64)) & 1;
+}
+
+/* Add one entry of node's (or, with node OMEN_NO_NODE, of a list without codes) if it is alive. */
+static void
+add_entry(OmenSegmentBuilder *builder, SegmentSource *source, uint32 entry,
+		  const void *factors, const void *code, void (*add) (OmenSegmentBuilder *, ItemPointer))
+{
+	OmenTidEntry tid_entry = read_entry(source, entry);
+	ItemPointerData tid;
+
+	if (entry_is_dead(source, entry))
+		return;
+	ItemPointerSet(&tid, tid_entry.block, tid_entry.offset);
+	if (add)
+		add(builder, &tid);
+	else
+		omen_builder_add(builder, &tid, factors, code);
+}
+
+static void
+add_list(OmenSegmentBuilder *builder, SegmentSource *source, uint32 list,
+		 const void *factors, const void *code, void (*add) (OmenSegmentBuilder *, ItemPointer))
+{
+	OmenTidEntry header;
+
+	if (list == OMEN_NO_LIST)
+		return;
+	header = read_entry(source, list);
+	for (uint32 i = 1; i <= header.block; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		add_entry(builder, source, list + i, factors, code, add);
+	}
+}
+
+static void
+add_segment(OmenSegmentBuilder *builder, Relation index, const OmenMeta *meta, const OmenSegment *segment)
+{
+	SegmentSource source;
+
+	omen_reader_init(&source.reader, index);
+	omen_reader_init(&source.code_reader, index);
+	omen_column_view(&source.codes, index, meta, segment, OMEN_COLUMN_CODES);
+	omen_column_view(&source.tids, index, meta, segment, OMEN_COLUMN_TIDS);
+	omen_column_view(&source.dead, index, meta, segment, OMEN_COLUMN_DEAD);
+
+	for (uint32 node = 0; node < segment->n_nodes; node++)
+	{
+		OmenTidEntry entry = read_entry(&source, node);
+		const void *factors;
+		const void *code;
+
+		if (node % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		omen_reader_one(&source.code_reader, &source.codes, node, &factors, &code);
+		if (entry.kind == OMEN_TID_LIST)
+			add_list(builder, &source, entry.block, factors, code, NULL);
+		else
+			add_entry(builder, &source, node, factors, code, NULL);
+	}
+	add_list(builder, &source, segment->null_list, NULL, NULL, omen_builder_add_null);
+	add_list(builder, &source, segment->undirected_list, NULL, NULL, omen_builder_add_undirected);
+	omen_reader_release(&source.reader);
+	omen_reader_release(&source.code_reader);
+}
+
+/* ---- merging ---- */
+
+static uint32
+live_rows(const OmenMeta *meta, const OmenSegment *segment)
+{
+	if (segment->kind == OMEN_SEGMENT_TAIL)
+		return omen_tail_rows_before(meta, segment->n_blocks);
+	return segment->n_rows - Min(segment->n_dead, segment->n_rows);
+}
+
+/* Put a new segment in the place of the sources. */
+static void
+merge(Relation index, const OmenMeta *meta, const OmenSegment *const *sources, int n_sources)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "omenvec merge",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old_context = MemoryContextSwitchTo(context);
+	uint32		replaced[OMEN_MAX_SEGMENTS];
+	uint32		segment_id = 0;
+	uint64		n_rows = 0;
+	bool		written = true;
+	OmenEncoder encoder;
+	OmenSegmentBuilder *builder;
+
+	omen_encoder_init(&encoder, index, meta);
+	for (int i = 0; i < n_sources; i++)
+		n_rows += live_rows(meta, sources[i]);
+	builder = omen_builder_create(index, meta, &encoder.codec,
+								  Min(n_rows + 64, OMEN_MAX_NODES / 4), false);
+	for (int i = 0; i < n_sources; i++)
+	{
+		replaced[i] = sources[i]->id;
+		if (sources[i]->kind == OMEN_SEGMENT_TAIL)
+			add_tail(builder, index, meta, sources[i]);
+		else
+			add_segment(builder, index, meta, sources[i]);
+	}
+	if (!omen_builder_is_empty(builder))
+		written = omen_builder_write(builder, &segment_id);
+	if (written)
+		omen_segment_publish(index, segment_id, replaced, n_sources);
+
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+}
+
+/* ---- choosing what to do ---- */
+
+/* Rows in the open tail, roughly: its stamped pages count as full. */
+static uint32
+open_tail_rows(Relation index, const OmenMeta *meta, const OmenSegment *tail)
+{
+	OmenTailReader reader;
+	uint32		n_rows = 0;
+
+	omen_tail_reader_init(&reader, index, meta, tail);
+	while (omen_tail_reader_next(&reader))
+	{
+		n_rows += reader.n_rows;
+		omen_tail_reader_release(&reader);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return n_rows;
+}
+
+static int
+compare_by_rows(const void *a, const void *b)
+{
+	const OmenSegment *left = *(const OmenSegment *const *) a;
+	const OmenSegment *right = *(const OmenSegment *const *) b;
+
+	if (left->n_rows != right->n_rows)
+		return left->n_rows < right->n_rows ? -1 : 1;
+	return left->id < right->id ? -1 : 1;
+}
+
+/* The LIVE entries of a kind, smallest first; returns how many. */
+static int
+live_segments(OmenMeta *meta, uint8 kind, const OmenSegment **result)
+{
+	int			n = 0;
+
+	for (uint32 i = 0; i < meta->n_segments; i++)
+		if (meta->segments[i].kind == kind && meta->segments[i].state == OMEN_STATE_LIVE)
+			result[n++] = &meta->segments[i];
+	qsort(result, n, sizeof(*result), compare_by_rows);
+	return n;
+}
+
+/* Freeze the open tail if the mode wants it, and make all frozen ones one segment. */
+static void
+seal_tails(Relation index, OmenMeta *meta, OmenMaintainMode mode)
+{
+	const OmenSegment *tails[OMEN_MAX_SEGMENTS];
+	OmenSegment *open = omen_meta_open_tail(meta);
+	int			n_tails;
+
+	if (open != NULL)
+	{
+		uint32		n_rows = open_tail_rows(index, meta, open);
+		uint32		wanted = mode >= OMEN_MAINTAIN_OPTIMIZE ? 1 : omen_seal_rows(meta);
+
+		if (n_rows >= wanted)
+		{
+			(void) omen_tail_freeze(index);
+			omen_meta_read(index, meta);
+		}
+	}
+	n_tails = live_segments(meta, OMEN_SEGMENT_TAIL, tails);
+	for (int i = 0; i < n_tails; i++)
+		omen_tail_close(index, meta, tails[i]);
+	if (n_tails > 0)
+		merge(index, meta, tails, n_tails);
+}
+
+/*
+ * How many of the smallest segments to merge now; 0 for none.  Sizes that
+ * grow by a factor keep the number of segments logarithmic and let each row
+ * be linked anew a few times only.
+ */
+static int
+choose_merge(const OmenSegment *const *segments, int n_segments, OmenMaintainMode mode)
+{
+	uint64		sum;
+	int			n = 1;
+
+	if (n_segments == 0)
+		return 0;
+	if (mode == OMEN_MAINTAIN_INSERT)
+		return n_segments >= CROWDED_SEGMENTS ? CROWDED_MERGE : 0;
+	if (mode == OMEN_MAINTAIN_FULL)
+		return n_segments > 1 || segments[0]->n_dead > 0 ? n_segments : 0;
+
+	sum = segments[0]->n_rows;
+	while (n < n_segments && segments[n]->n_rows <= sum * MERGE_FACTOR)
+		sum += segments[n++]->n_rows;
+	if (n > 1)
+		return n;
+	return 0;
+}
+
+static void
+merge_segments(Relation index, OmenMeta *meta, OmenMaintainMode mode)
+{
+	const OmenSegment *segments[OMEN_MAX_SEGMENTS];
+	int			n_segments;
+	int			n_chosen;
+
+	omen_meta_read(index, meta);
+	n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
+	n_chosen = choose_merge(segments, n_segments, mode);
+	if (n_chosen > 0)
+	{
+		merge(index, meta, segments, n_chosen);
+		omen_meta_read(index, meta);
+		n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
+	}
+	if (mode == OMEN_MAINTAIN_INSERT)
+		return;
+	for (int i = 0; i < n_segments; i++)
+		if (segments[i]->n_dead > REWRITE_DEAD_SHARE * segments[i]->n_rows)
+			merge(index, meta, &segments[i], 1);
+}
+
+/*
+ * Do what is due.  An inserting backend gives way if somebody else is at it.
+ */
+void
+omen_maintain(Relation index, OmenMaintainMode mode)
+{
+	OmenMeta   *meta = palloc(sizeof(OmenMeta));
+
+	if (mode != OMEN_MAINTAIN_INSERT)
+		omen_lock_maintenance(index);
+	else if (!ConditionalLockPage(index, OMEN_META_BLOCK, ExclusiveLock))
+	{
+		pfree(meta);
+		return;
+	}
+
+	omen_extent_reclaim(index);
+	omen_meta_read(index, meta);
+	if (meta->n_segments <= OMEN_MAX_SEGMENTS - SPARE_SEGMENTS)
+	{
+		seal_tails(index, meta, mode);
+		merge_segments(index, meta, mode);
+	}
+
+	omen_unlock_maintenance(index);
+	pfree(meta);
+}

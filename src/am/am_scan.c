@@ -1,0 +1,552 @@
+/*-------------------------------------------------------------------------
+ *
+ * am_scan.c
+ *	  The stream: candidates of all segments and tails, nearest first.
+ *
+ * A scan works in rounds.  In a round every segment and every tail gives its
+ * next best candidates, about ef of them; for each the codec computes a lower
+ * bound of its distance, and they leave in the order of these bounds.  When
+ * the executor has pulled them all and wants more, ef is doubled and the next
+ * round begins, until nothing is left: so a query never gets fewer rows than
+ * there are.  The executor computes the distances themselves from the heap
+ * and reorders (IndexNextWithReorder), so no quantization shows in the order.
+ *
+ * Rows whose distance is NaN or NULL whatever the query come last, as they do
+ * in a sort.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "src/am/am.h"
+#include "src/am/scan_segment.h"
+#include "src/am/scan_tail.h"
+#include "src/storage/metapage.h"
+
+#include <math.h>
+
+#include "access/relscan.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* Beams beyond this would only cost memory: a round gives at most so many. */
+#define MAX_ROUND 65536
+
+/* A candidate waiting to leave. */
+typedef struct Waiting
+{
+	double		bound;
+	uint32		segment;		/* index into segments, or TAIL_ROW */
+	uint32		node;
+	ItemPointerData tid;		/* of a row of a tail */
+} Waiting;
+
+#define TAIL_ROW 0xFFFFFFFFU
+
+typedef enum OmenScanPhase
+{
+	PHASE_START,
+	PHASE_STREAM,
+	PHASE_UNDIRECTED,			/* distance NaN */
+	PHASE_NULLS,				/* distance NULL */
+	PHASE_END
+} OmenScanPhase;
+
+typedef struct OmenScan
+{
+	MemoryContext scan_context; /* reset by rescan */
+	OmenHost	host;			/* memory that survives rescans */
+	OmenMeta   *meta;
+	OmenEncoder encoder;
+	OmenQuery  *query;
+	OmenValueClass query_class;
+	OmenReader	reader;
+	OmenSearch *searches[OMEN_MAX_SEGMENTS];	/* made when first needed */
+
+	OmenScanPhase	phase;
+	uint32		ef;
+	OmenScanSegment *segments;
+	int			n_segments;
+	OmenScanTail *tails;
+	int			n_tails;
+
+	/* heap of candidates, least bound on top */
+	Waiting    *waiting;
+	uint32		n_waiting;
+	uint32		waiting_capacity;
+
+	/* a list of TIDs being returned */
+	OmenScanSegment *list_segment;
+	uint32		list_next;
+	uint32		list_left;
+	double		list_bound;
+
+	/* PHASE_UNDIRECTED and PHASE_NULLS */
+	int			source;
+	uint32		source_position;
+} OmenScan;
+
+IndexScanDesc
+omen_am_beginscan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
+	OmenScan  *state = palloc0(sizeof(OmenScan));
+
+	omen_host_init(&state->host, CurrentMemoryContext);
+	state->scan_context = AllocSetContextCreate(CurrentMemoryContext, "omenvec scan",
+												ALLOCSET_DEFAULT_SIZES);
+	state->meta = palloc(sizeof(OmenMeta));
+	omen_meta_read(index, state->meta);
+	omen_encoder_init(&state->encoder, index, state->meta);
+	state->query = state->host.alloc(state->host.arg, state->encoder.codec.query_bytes);
+	omen_reader_init(&state->reader, index);
+	if (norderbys > 0)
+	{
+		scan->xs_orderbyvals = palloc0(norderbys * sizeof(Datum));
+		scan->xs_orderbynulls = palloc0(norderbys * sizeof(bool));
+	}
+	scan->opaque = state;
+	return scan;
+}
+
+void
+omen_am_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+{
+	OmenScan  *state = scan->opaque;
+
+	if (nkeys > 0)
+		memmove(scan->keyData, keys, nkeys * sizeof(ScanKeyData));
+	if (orderbys && norderbys > 0)
+		memmove(scan->orderByData, orderbys, norderbys * sizeof(ScanKeyData));
+
+	omen_reader_release(&state->reader);
+	MemoryContextReset(state->scan_context);
+	state->phase = PHASE_START;
+	state->waiting = NULL;
+	state->n_waiting = 0;
+	state->waiting_capacity = 0;
+	state->list_left = 0;
+}
+
+void
+omen_am_endscan(IndexScanDesc scan)
+{
+	OmenScan  *state = scan->opaque;
+
+	omen_reader_release(&state->reader);
+	MemoryContextDelete(state->scan_context);
+}
+
+/* ---- the heap of waiting candidates ---- */
+
+static inline bool
+leaves_before(const Waiting *a, const Waiting *b)
+{
+	if (a->bound != b->bound)
+		return a->bound < b->bound;
+	if (a->segment != b->segment)
+		return a->segment < b->segment;
+	return a->node < b->node;
+}
+
+static void
+push_waiting(OmenScan *state, const Waiting *candidate)
+{
+	uint32		at = state->n_waiting++;
+
+	if (state->n_waiting > state->waiting_capacity)
+	{
+		state->waiting_capacity = Max(256, state->waiting_capacity * 2);
+		if (state->waiting == NULL)
+			state->waiting = palloc(state->waiting_capacity * sizeof(Waiting));
+		else
+			state->waiting = repalloc_huge(state->waiting, state->waiting_capacity * sizeof(Waiting));
+	}
+	while (at > 0 && leaves_before(candidate, &state->waiting[(at - 1) / 2]))
+	{
+		state->waiting[at] = state->waiting[(at - 1) / 2];
+		at = (at - 1) / 2;
+	}
+	state->waiting[at] = *candidate;
+}
+
+static Waiting
+pop_waiting(OmenScan *state)
+{
+	Waiting		top = state->waiting[0];
+	Waiting		last = state->waiting[--state->n_waiting];
+	uint32		n = state->n_waiting;
+	uint32		at = 0;
+
+	for (;;)
+	{
+		uint32		child = 2 * at + 1;
+
+		if (child >= n)
+			break;
+		if (child + 1 < n && leaves_before(&state->waiting[child + 1], &state->waiting[child]))
+			child++;
+		if (!leaves_before(&state->waiting[child], &last))
+			break;
+		state->waiting[at] = state->waiting[child];
+		at = child;
+	}
+	if (n > 0)
+		state->waiting[at] = last;
+	return top;
+}
+
+/* ---- beginning ---- */
+
+/* Read the query: the argument of the ORDER BY operator. */
+static void
+prepare_query(IndexScanDesc scan, OmenScan *state)
+{
+	ScanKey		key;
+
+	state->query_class = OMEN_VALUE_NULL;	/* without ORDER BY: any order */
+	if (scan->numberOfOrderBys == 0)
+		return;
+	key = &scan->orderByData[0];
+	state->query_class = omen_encoder_read(&state->encoder, key->sk_argument,
+										   (key->sk_flags & SK_ISNULL) != 0);
+	if (state->query_class == OMEN_VALUE_CODED)
+		state->encoder.codec.query_from_vector(&state->encoder.codec, state->query, state->encoder.x);
+}
+
+static int
+compare_largest_first(const void *a, const void *b)
+{
+	const OmenSegment *left = *(const OmenSegment *const *) a;
+	const OmenSegment *right = *(const OmenSegment *const *) b;
+
+	if (left->n_nodes != right->n_nodes)
+		return left->n_nodes > right->n_nodes ? -1 : 1;
+	return left->id < right->id ? -1 : 1;
+}
+
+/* Open the sealed segments, largest first, and the tails of the directory. */
+static void
+open_sources(IndexScanDesc scan, OmenScan *state)
+{
+	const OmenSegment *sealed[OMEN_MAX_SEGMENTS];
+	const OmenQuery *query = state->query_class == OMEN_VALUE_CODED ? state->query : NULL;
+	const OmenCodec *codec = &state->encoder.codec;
+	Relation	index = scan->indexRelation;
+
+	state->n_segments = 0;
+	state->n_tails = 0;
+	state->segments = palloc(state->meta->n_segments * sizeof(OmenScanSegment));
+	state->tails = palloc(state->meta->n_segments * sizeof(OmenScanTail));
+	for (uint32 i = 0; i < state->meta->n_segments; i++)
+	{
+		const OmenSegment *segment = &state->meta->segments[i];
+
+		if (segment->state != OMEN_STATE_LIVE && segment->state != OMEN_STATE_OPEN)
+			continue;
+		if (segment->kind == OMEN_SEGMENT_TAIL)
+			omen_scan_tail_open(&state->tails[state->n_tails++], index, state->meta,
+								segment, codec, query);
+		else
+			sealed[state->n_segments++] = segment;
+	}
+	qsort(sealed, state->n_segments, sizeof(sealed[0]), compare_largest_first);
+	for (int i = 0; i < state->n_segments; i++)
+	{
+		if (state->searches[i] == NULL)
+			state->searches[i] = omen_search_create(&state->host);
+		omen_scan_segment_open(&state->segments[i], index, state->meta, sealed[i], codec,
+							   query, &state->reader, state->searches[i]);
+	}
+}
+
+static void
+start(IndexScanDesc scan, OmenScan *state)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(state->scan_context);
+
+	if (!IsMVCCSnapshot(scan->xs_snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("omenhnsw indexes do not support scans with other than MVCC snapshots")));
+
+	pgstat_count_index_scan(scan->indexRelation);
+	omen_meta_read(scan->indexRelation, state->meta);
+	prepare_query(scan, state);
+	open_sources(scan, state);
+	state->ef = omenhnsw_ef_search;
+	state->phase = PHASE_STREAM;
+	MemoryContextSwitchTo(old_context);
+}
+
+/* ---- rounds ---- */
+
+/* A segment's share of a round; returns the bound for the segments after it. */
+static float
+collect_segment(OmenScan *state, int i, float bound)
+{
+	OmenScanSegment *segment = &state->segments[i];
+	const OmenCandidate *candidates;
+	int			n = omen_scan_segment_next(segment, state->ef, bound, &candidates);
+	float		worst = -INFINITY;
+
+	for (int c = 0; c < n; c++)
+	{
+		Waiting		waiting = {
+			.bound = omen_scan_segment_bound(segment, candidates[c].node),
+			.segment = i,
+			.node = candidates[c].node
+		};
+
+		worst = Max(worst, candidates[c].key);
+		push_waiting(state, &waiting);
+	}
+	omen_reader_release(&state->reader);
+	return (uint32) n >= state->ef ? Min(bound, worst) : bound;
+}
+
+static void
+collect_tail(OmenScan *state, int i)
+{
+	OmenTailCandidate *candidates;
+	int			n = omen_scan_tail_next(&state->tails[i], state->ef, &candidates);
+
+	for (int c = 0; c < n; c++)
+	{
+		Waiting		waiting = {
+			.bound = candidates[c].bound,
+			.segment = TAIL_ROW,
+			.node = c,
+			.tid = candidates[c].tid
+		};
+
+		push_waiting(state, &waiting);
+	}
+	if (candidates)
+		pfree(candidates);
+}
+
+/*
+ * On a standby, replay may have recycled what this scan's copy of the
+ * directory names.  The directory lets go of a segment before its blocks are
+ * used again, so if all are still named, all that was read was right.
+ */
+static void
+check_recovery_conflict(IndexScanDesc scan, OmenScan *state)
+{
+	OmenMeta   *now;
+
+	if (!state->reader.copies)
+		return;
+	now = palloc(sizeof(OmenMeta));
+	omen_meta_read(scan->indexRelation, now);
+	for (uint32 i = 0; i < state->meta->n_segments; i++)
+		if (state->meta->segments[i].state != OMEN_STATE_RETIRED &&
+			omen_meta_find(now, state->meta->segments[i].id) == NULL)
+			omen_page_mismatch(scan->indexRelation, state->meta->segments[i].runs[0].start);
+	pfree(now);
+}
+
+/* Fill the heap; false if nothing is left. */
+static bool
+next_round(IndexScanDesc scan, OmenScan *state)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(state->scan_context);
+	float		bound = INFINITY;
+
+	for (int i = 0; i < state->n_segments; i++)
+		bound = collect_segment(state, i, bound);
+	for (int i = 0; i < state->n_tails; i++)
+		collect_tail(state, i);
+	check_recovery_conflict(scan, state);
+	state->ef = Min(state->ef * 2, MAX_ROUND);
+	MemoryContextSwitchTo(old_context);
+	return state->n_waiting > 0;
+}
+
+/* ---- returning ---- */
+
+static void
+set_order(IndexScanDesc scan, OmenScan *state, double bound)
+{
+	if (scan->numberOfOrderBys == 0)
+		return;
+	scan->xs_orderbynulls[0] = state->query_class == OMEN_VALUE_NULL || state->phase == PHASE_NULLS;
+	if (state->query_class == OMEN_VALUE_UNDIRECTED || state->phase == PHASE_UNDIRECTED)
+		bound = get_float8_nan();
+	scan->xs_orderbyvals[0] = scan->xs_orderbynulls[0] ? (Datum) 0 : Float8GetDatum(bound);
+}
+
+static bool
+return_tid(IndexScanDesc scan, OmenScan *state, const ItemPointerData *tid, double bound)
+{
+	scan->xs_heaptid = *tid;
+	scan->xs_recheck = false;
+	scan->xs_recheckorderby = true;
+	set_order(scan, state, bound);
+	return true;
+}
+
+/* Return an entry of a segment's TIDS column if it is alive. */
+static bool
+return_entry(IndexScanDesc scan, OmenScan *state, OmenScanSegment *segment,
+			 uint32 number, OmenTidEntry entry, double bound)
+{
+	ItemPointerData tid;
+	bool		dead = omen_scan_segment_is_dead(segment, number);
+
+	omen_reader_release(&state->reader);
+	if (dead)
+		return false;
+	ItemPointerSet(&tid, entry.block, entry.offset);
+	return return_tid(scan, state, &tid, bound);
+}
+
+static void
+begin_list(OmenScan *state, OmenScanSegment *segment, uint32 list, double bound)
+{
+	OmenTidEntry header = omen_scan_segment_tid(segment, list);
+
+	omen_reader_release(&state->reader);
+	if (header.kind != OMEN_TID_HEADER || header.block > segment->tids.n_records - list - 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("list of TIDs in segment %u of index \"%s\" is damaged",
+						segment->segment->id, RelationGetRelationName(state->reader.index)),
+				 errhint("Please REINDEX it.")));
+	state->list_segment = segment;
+	state->list_next = list + 1;
+	state->list_left = header.block;
+	state->list_bound = bound;
+}
+
+/* The next living entry of the list in hand. */
+static bool
+return_from_list(IndexScanDesc scan, OmenScan *state)
+{
+	while (state->list_left > 0)
+	{
+		uint32		number = state->list_next++;
+		OmenTidEntry entry = omen_scan_segment_tid(state->list_segment, number);
+
+		CHECK_FOR_INTERRUPTS();
+		state->list_left--;
+		if (return_entry(scan, state, state->list_segment, number, entry, state->list_bound))
+			return true;
+	}
+	return false;
+}
+
+static bool
+return_waiting(IndexScanDesc scan, OmenScan *state)
+{
+	while (state->n_waiting > 0)
+	{
+		Waiting		next = pop_waiting(state);
+		OmenScanSegment *segment;
+		OmenTidEntry entry;
+
+		if (next.segment == TAIL_ROW)
+			return return_tid(scan, state, &next.tid, next.bound);
+
+		segment = &state->segments[next.segment];
+		entry = omen_scan_segment_tid(segment, next.node);
+		if (entry.kind == OMEN_TID_LIST)
+		{
+			begin_list(state, segment, entry.block, next.bound);
+			if (return_from_list(scan, state))
+				return true;
+		}
+		else if (return_entry(scan, state, segment, next.node, entry, next.bound))
+			return true;
+	}
+	return false;
+}
+
+static bool
+return_from_stream(IndexScanDesc scan, OmenScan *state)
+{
+	for (;;)
+	{
+		if (return_from_list(scan, state) || return_waiting(scan, state))
+			return true;
+		CHECK_FOR_INTERRUPTS();
+		if (!next_round(scan, state))
+			return false;
+	}
+}
+
+/* The rows without direction, or the NULL ones: lists of segments, then those of tails. */
+static bool
+return_without_distance(IndexScanDesc scan, OmenScan *state)
+{
+	bool		nulls = state->phase == PHASE_NULLS;
+
+	for (;;)
+	{
+		if (return_from_list(scan, state))
+			return true;
+		if (state->source < state->n_segments)
+		{
+			OmenScanSegment *segment = &state->segments[state->source++];
+			uint32		list = nulls ? segment->segment->null_list : segment->segment->undirected_list;
+
+			if (list != OMEN_NO_LIST)
+				begin_list(state, segment, list, 0);
+			continue;
+		}
+		if (state->source < state->n_segments + state->n_tails)
+		{
+			OmenScanTail *tail = &state->tails[state->source - state->n_segments];
+
+			if (state->source_position < (nulls ? tail->n_nulls : tail->n_undirected))
+				return return_tid(scan, state,
+								  &(nulls ? tail->nulls : tail->undirected)[state->source_position++], 0);
+			state->source++;
+			state->source_position = 0;
+			continue;
+		}
+		return false;
+	}
+}
+
+static void
+enter_phase(OmenScan *state, OmenScanPhase phase)
+{
+	state->phase = phase;
+	state->source = 0;
+	state->source_position = 0;
+}
+
+bool
+omen_am_gettuple(IndexScanDesc scan, ScanDirection dir)
+{
+	OmenScan  *state = scan->opaque;
+
+	Assert(ScanDirectionIsForward(dir));
+	if (state->phase == PHASE_START)
+		start(scan, state);
+	if (state->phase == PHASE_STREAM)
+	{
+		if (return_from_stream(scan, state))
+			return true;
+		enter_phase(state, PHASE_UNDIRECTED);
+	}
+	if (state->phase == PHASE_UNDIRECTED)
+	{
+		if (return_without_distance(scan, state))
+			return true;
+		enter_phase(state, PHASE_NULLS);
+	}
+	if (state->phase == PHASE_NULLS)
+	{
+		if (return_without_distance(scan, state))
+			return true;
+		enter_phase(state, PHASE_END);
+	}
+	return false;
+}

@@ -1,0 +1,267 @@
+/*-------------------------------------------------------------------------
+ *
+ * am_vacuum.c
+ *	  VACUUM: dead TIDs get a bit; the graph stays as it is.
+ *
+ * Dead nodes go on routing searches, and a merge leaves them out.  Only the
+ * columns TIDS and DEAD are read, and the tails.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "src/am/am.h"
+#include "src/storage/extent.h"
+#include "src/storage/page_reader.h"
+#include "src/storage/segment_writer.h"
+#include "src/storage/tail.h"
+
+#include "commands/vacuum.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "storage/bufmgr.h"
+
+typedef struct VacuumState
+{
+	Relation	index;
+	OmenMeta   *meta;
+	IndexBulkDeleteResult *stats;
+	IndexBulkDeleteCallback callback;
+	void	   *callback_state;
+	BufferAccessStrategy strategy;
+} VacuumState;
+
+/* Is this entry, alive so far, to be marked? */
+static bool
+entry_dies(VacuumState *state, const OmenTidEntry *entry)
+{
+	ItemPointerData tid;
+
+	if (entry->kind != OMEN_TID_PLAIN)
+		return false;
+	ItemPointerSet(&tid, entry->block, entry->offset);
+	return state->callback(&tid, state->callback_state);
+}
+
+/*
+ * One page of the DEAD column: its words as they are, and the bits to add.
+ * Returns how many entries die.
+ */
+static uint32
+find_dead(VacuumState *state, OmenReader *reader, const OmenColumnView *tids,
+		  const OmenColumnView *dead, uint32 first_word, uint32 n_words,
+		  uint64 *added, uint32 *n_dead)
+{
+	uint32		n_found = 0;
+
+	for (uint32 word = 0; word < n_words; word++)
+	{
+		const void *head;
+		const void *body;
+		uint64		old;
+		uint32		first = (first_word + word) * 64;
+		uint32		end = Min(first + 64, tids->n_records);
+
+		omen_reader_one(reader, dead, first_word + word, &head, &body);
+		old = *(const uint64 *) body;
+		added[word] = 0;
+		for (uint32 i = first; i < end; i++)
+		{
+			if ((old >> (i % 64)) & 1)
+				continue;
+			omen_reader_one(reader, tids, i, &head, &body);
+			if (entry_dies(state, body))
+				added[word] |= UINT64CONST(1) << (i % 64);
+		}
+		n_found += pg_popcount64(added[word]);
+		*n_dead += pg_popcount64(added[word] | old);
+	}
+	return n_found;
+}
+
+/* Mark the dead of a sealed segment; returns how many of its rows are dead now. */
+static uint32
+vacuum_segment(VacuumState *state, const OmenSegment *segment)
+{
+	OmenReader	reader;
+	OmenColumnView tids;
+	OmenColumnView dead;
+	uint64	   *added;
+	uint32		n_dead = 0;
+
+	omen_reader_init(&reader, state->index);
+	reader.strategy = state->strategy;
+	omen_column_view(&tids, state->index, state->meta, segment, OMEN_COLUMN_TIDS);
+	omen_column_view(&dead, state->index, state->meta, segment, OMEN_COLUMN_DEAD);
+	added = palloc(dead.shape.per_page * sizeof(uint64));
+
+	for (uint32 first = 0; first < dead.n_records; first += dead.shape.per_page)
+	{
+		uint32		n_words = Min(dead.shape.per_page, dead.n_records - first);
+		uint32		n_found;
+
+		vacuum_delay_point();
+		n_found = find_dead(state, &reader, &tids, &dead, first, n_words, added, &n_dead);
+		omen_reader_release(&reader);
+		if (n_found > 0)
+			omen_segment_set_dead(state->index, state->meta, segment,
+								  first / dead.shape.per_page, added, n_words);
+		state->stats->tuples_removed += n_found;
+	}
+	pfree(added);
+	state->stats->num_index_tuples += segment->n_rows - Min(n_dead, segment->n_rows);
+	return n_dead;
+}
+
+static void
+vacuum_tail(VacuumState *state, const OmenSegment *tail)
+{
+	OmenTailReader reader;
+
+	omen_tail_reader_init(&reader, state->index, state->meta, tail);
+	reader.exclusive = true;
+	reader.strategy = state->strategy;
+	while (omen_tail_reader_next(&reader))
+	{
+		bool		dead[BLCKSZ / sizeof(OmenRowHeader)];
+		int			n_dying = 0;
+
+		for (int i = 0; i < reader.n_rows; i++)
+		{
+			OmenRowHeader *row = (OmenRowHeader *) omen_tail_reader_row(&reader, i);
+			ItemPointerData tid;
+
+			ItemPointerSet(&tid, row->block, row->offset);
+			dead[i] = (row->flags & OMEN_ROW_DEAD) == 0 &&
+				state->callback(&tid, state->callback_state);
+			n_dying += dead[i];
+			state->stats->num_index_tuples += !dead[i] && (row->flags & OMEN_ROW_DEAD) == 0;
+		}
+		if (n_dying > 0)
+			state->stats->tuples_removed += omen_tail_mark_dead(&reader, dead);
+		omen_tail_reader_release(&reader);
+		vacuum_delay_point();
+	}
+}
+
+/* Enter the new counts of dead rows into the directory, in one change. */
+static void
+update_dead_counts(Relation index, const uint32 *ids, const uint32 *n_dead, int n)
+{
+	OmenMetaChange change;
+
+	omen_meta_change_begin(index, &change);
+	for (int i = 0; i < n; i++)
+	{
+		OmenSegment *segment = omen_meta_find(change.meta, ids[i]);
+
+		if (segment)
+			segment->n_dead = n_dead[i];
+	}
+	omen_meta_change_commit(&change);
+}
+
+IndexBulkDeleteResult *
+omen_am_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+				   IndexBulkDeleteCallback callback, void *callback_state)
+{
+	VacuumState state;
+	uint32		ids[OMEN_MAX_SEGMENTS];
+	uint32		n_dead[OMEN_MAX_SEGMENTS];
+	int			n = 0;
+
+	if (stats == NULL)
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	stats->num_index_tuples = 0;
+
+	state.index = info->index;
+	state.meta = palloc(sizeof(OmenMeta));
+	state.stats = stats;
+	state.callback = callback;
+	state.callback_state = callback_state;
+	state.strategy = info->strategy;
+
+	omen_lock_maintenance(info->index);
+	omen_meta_read(info->index, state.meta);
+	for (uint32 i = 0; i < state.meta->n_segments; i++)
+	{
+		const OmenSegment *segment = &state.meta->segments[i];
+
+		if (segment->state != OMEN_STATE_LIVE && segment->state != OMEN_STATE_OPEN)
+			continue;
+		if (segment->kind == OMEN_SEGMENT_TAIL)
+			vacuum_tail(&state, segment);
+		else
+		{
+			ids[n] = segment->id;
+			n_dead[n++] = vacuum_segment(&state, segment);
+		}
+	}
+	if (n > 0)
+		update_dead_counts(info->index, ids, n_dead, n);
+	omen_unlock_maintenance(info->index);
+	pfree(state.meta);
+	return stats;
+}
+
+/* Rows of the index as the directory and the tails know them. */
+static double
+count_rows(Relation index, const OmenMeta *meta)
+{
+	double		n_rows = 0;
+
+	for (uint32 i = 0; i < meta->n_segments; i++)
+	{
+		const OmenSegment *segment = &meta->segments[i];
+		OmenTailReader reader;
+
+		if (segment->state != OMEN_STATE_LIVE && segment->state != OMEN_STATE_OPEN)
+			continue;
+		if (segment->kind == OMEN_SEGMENT_GRAPH)
+		{
+			n_rows += segment->n_rows - Min(segment->n_dead, segment->n_rows);
+			continue;
+		}
+		omen_tail_reader_init(&reader, index, meta, segment);
+		while (omen_tail_reader_next(&reader))
+		{
+			for (int row = 0; row < reader.n_rows; row++)
+				n_rows += (((OmenRowHeader *) omen_tail_reader_row(&reader, row))->flags & OMEN_ROW_DEAD) == 0;
+			omen_tail_reader_release(&reader);
+		}
+	}
+	return n_rows;
+}
+
+static BlockNumber
+used_blocks(const OmenMeta *meta)
+{
+	BlockNumber n_blocks = 1;
+
+	for (uint32 i = 0; i < meta->n_segments; i++)
+		if (meta->segments[i].state != OMEN_STATE_RETIRED)
+			n_blocks += meta->segments[i].n_blocks;
+	return n_blocks;
+}
+
+IndexBulkDeleteResult *
+omen_am_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	OmenMeta   *meta;
+
+	if (info->analyze_only)
+		return stats;
+
+	omen_maintain(info->index, OMEN_MAINTAIN_VACUUM);
+
+	if (stats == NULL)
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	meta = palloc(sizeof(OmenMeta));
+	omen_meta_read(info->index, meta);
+	stats->num_index_tuples = count_rows(info->index, meta);
+	stats->estimated_count = false;
+	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	stats->pages_free = stats->num_pages - Min(used_blocks(meta), stats->num_pages);
+	pfree(meta);
+	return stats;
+}

@@ -1,0 +1,96 @@
+/*-------------------------------------------------------------------------
+ *
+ * candidate_pool.c
+ *	  Candidates of an exhaustive scan, to be taken smallest first in parts.
+ *
+ * A query wants the best few of thousands; sorting them all would cost more
+ * than computing their distances.  Taking partitions instead (quickselect,
+ * Hoare 1961), in linear time.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "src/am/candidate_pool.h"
+
+#include "miscadmin.h"
+
+/* Add a candidate; memory comes from the current context. */
+void
+omen_pool_add(OmenPool *pool, float key, uint32 number)
+{
+	if (pool->n == pool->capacity)
+	{
+		pool->capacity = Max(256, pool->capacity * 2);
+		if (pool->candidates == NULL)
+			pool->candidates = palloc_extended(pool->capacity * sizeof(OmenCandidate), MCXT_ALLOC_HUGE);
+		else
+			pool->candidates = repalloc_huge(pool->candidates,
+											 pool->capacity * sizeof(OmenCandidate));
+	}
+	pool->candidates[pool->n].key = key;
+	pool->candidates[pool->n].node = number;
+	pool->n++;
+}
+
+static inline bool
+precedes(const OmenCandidate *a, const OmenCandidate *b)
+{
+	return a->key < b->key || (a->key == b->key && a->node < b->node);
+}
+
+static inline void
+swap(OmenCandidate *a, OmenCandidate *b)
+{
+	OmenCandidate t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+/* Bring the k smallest of c[0 .. n) to the front, in any order; 0 < k < n. */
+static void
+select_smallest(OmenCandidate *c, uint32 n, uint32 k)
+{
+	uint32		low = 0;
+	uint32		high = n;		/* the k-th boundary lies in (low, high) */
+
+	while (high - low > 1)
+	{
+		uint32		middle = low + (high - low) / 2;
+		uint32		store = low;
+
+		/* median of three as pivot, put last */
+		if (precedes(&c[middle], &c[low]))
+			swap(&c[middle], &c[low]);
+		if (precedes(&c[high - 1], &c[low]))
+			swap(&c[high - 1], &c[low]);
+		if (precedes(&c[middle], &c[high - 1]))
+			swap(&c[middle], &c[high - 1]);
+		for (uint32 i = low; i < high - 1; i++)
+			if (precedes(&c[i], &c[high - 1]))
+				swap(&c[i], &c[store++]);
+		swap(&c[store], &c[high - 1]);
+
+		if (store == k || store + 1 == k)
+			return;
+		if (store > k)
+			high = store;
+		else
+			low = store + 1;
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* The next n smallest, in any order; returns how many there were. */
+int
+omen_pool_take(OmenPool *pool, uint32 n, const OmenCandidate **taken)
+{
+	uint32		left = pool->n - pool->n_taken;
+	OmenCandidate *rest = pool->candidates + pool->n_taken;
+
+	n = Min(n, left);
+	if (n > 0 && n < left)
+		select_smallest(rest, left, n);
+	*taken = rest;
+	pool->n_taken += n;
+	return n;
+}

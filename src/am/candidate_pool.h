@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * candidate_pool.h
+ *	  Candidates of an exhaustive scan, to be taken smallest first in parts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_CANDIDATE_POOL_H
+#define OMEN_CANDIDATE_POOL_H
+
+#include "postgres.h"
+
+#include "src/graph/graph_search.h"
+
+typedef struct OmenPool
+{
+	OmenCandidate *candidates;
+	uint32		n;
+	uint32		n_taken;
+	uint32		capacity;
+} OmenPool;
+
+extern void omen_pool_add(OmenPool *pool, float key, uint32 number);
+extern int	omen_pool_take(OmenPool *pool, uint32 n, const OmenCandidate **taken);
+
+#endif							/* OMEN_CANDIDATE_POOL_H */

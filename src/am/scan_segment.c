@@ -1,0 +1,356 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_segment.c
+ *	  One sealed segment as a scan sees it: nodes in pages, found by search.
+ *
+ * The node source reads the columns NODES and CODES.  Per expansion it pins
+ * the pages of the neighbours, computes, and lets go.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "src/am/scan_segment.h"
+#include "src/graph/graph_build.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+/* Comparing all codes of so small a segment costs no more than a search. */
+#define EXHAUSTIVE_NODES 1024
+
+/* From this share of the nodes on, a beam costs more than comparing all. */
+#define EXHAUSTIVE_SHARE 8
+
+/* Keys computed between two looks at interrupts. */
+#define KEY_BATCH 64
+
+#define RUN_EXPANSIONS 256
+
+/* ---- the node source ---- */
+
+static void
+source_prefetch_links(OmenNodeSource *source, uint32 node)
+{
+	OmenScanSegment *scan = (OmenScanSegment *) source;
+
+	omen_reader_prefetch(scan->reader, &scan->nodes, node);
+}
+
+static int
+source_links(OmenNodeSource *source, uint32 node, uint32 *out)
+{
+	OmenScanSegment *scan = (OmenScanSegment *) source;
+	uint32		max_links = scan->nodes.shape.body_bytes / sizeof(uint32);
+	const void *head;
+	const void *body;
+	const uint32 *links;
+	uint32		n;
+
+	omen_reader_one(scan->reader, &scan->nodes, node, &head, &body);
+	links = body;
+	for (n = 0; n < max_links && links[n] != OMEN_NO_NODE; n++)
+		out[n] = links[n];
+	return n;
+}
+
+static void
+source_prefetch_codes(OmenNodeSource *source, const uint32 *nodes, int n)
+{
+	OmenScanSegment *scan = (OmenScanSegment *) source;
+
+	for (int i = 0; i < n; i++)
+		omen_reader_prefetch(scan->reader, &scan->codes, nodes[i]);
+}
+
+/* Keys of n <= OMEN_MAX_LINKS records of CODES, CENTRES or SAMPLES. */
+static void
+column_keys(OmenScanSegment *scan, const OmenColumnView *view,
+			const uint32 *records, int n, float *out)
+{
+	const void *heads[OMEN_MAX_LINKS];
+	const uint8 *bodies[OMEN_MAX_LINKS];
+	int			done = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		const void *body;
+
+		if (!omen_reader_record(scan->reader, view, records[i], &heads[i], &body))
+		{
+			scan->codec->keys(scan->codec, scan->query, i - done, heads + done, bodies + done, out + done);
+			done = i;
+			omen_reader_release(scan->reader);
+			(void) omen_reader_record(scan->reader, view, records[i], &heads[i], &body);
+		}
+		bodies[i] = body;
+	}
+	scan->codec->keys(scan->codec, scan->query, n - done, heads + done, bodies + done, out + done);
+	omen_reader_release(scan->reader);
+}
+
+static void
+source_keys(OmenNodeSource *source, const uint32 *nodes, int n, float *out)
+{
+	OmenScanSegment *scan = (OmenScanSegment *) source;
+
+	column_keys(scan, &scan->codes, nodes, n, out);
+}
+
+/* ---- routing: where to begin ---- */
+
+/*
+ * The n_best nearest of the records [first, first + n) of a routing column,
+ * nearest first; returns how many there are.
+ */
+static int
+nearest_records(OmenScanSegment *scan, const OmenColumnView *view, uint32 first, uint32 n,
+				OmenCandidate *best, int n_best)
+{
+	int			n_found = 0;
+
+	for (uint32 start = 0; start < n; start += KEY_BATCH)
+	{
+		uint32		records[KEY_BATCH];
+		float		keys[KEY_BATCH];
+		int			count = Min(n - start, KEY_BATCH);
+
+		for (int i = 0; i < count; i++)
+			records[i] = first + start + i;
+		column_keys(scan, view, records, count, keys);
+
+		for (int i = 0; i < count; i++)
+		{
+			int			at;
+
+			if (n_found == n_best && keys[i] >= best[n_best - 1].key)
+				continue;
+			if (n_found < n_best)
+				n_found++;
+			for (at = n_found - 1; at > 0 && best[at - 1].key > keys[i]; at--)
+				best[at] = best[at - 1];
+			best[at].key = keys[i];
+			best[at].node = records[i];
+		}
+	}
+	return n_found;
+}
+
+/* What a routing record carries beside its code. */
+static uint32
+routing_payload(OmenScanSegment *scan, const OmenColumnView *view, uint32 record)
+{
+	const void *head;
+	const void *body;
+	uint32		payload;
+
+	omen_reader_one(scan->reader, view, record, &head, &body);
+	memcpy(&payload, (const char *) head + scan->codec->factor_bytes, sizeof(payload));
+	return payload;
+}
+
+/* Starting points: the nearest samples of the nearest centres. */
+static int
+find_seeds(OmenScanSegment *scan, OmenCandidate *seeds)
+{
+	OmenCandidate centres[OMEN_ROUTING_PROBES];
+	OmenCandidate samples[OMEN_ROUTING_PROBES * OMEN_ROUTING_SEEDS];
+	int			n_centres = nearest_records(scan, &scan->centres, 0, scan->centres.n_records,
+											centres, OMEN_ROUTING_PROBES);
+	int			n_samples = 0;
+	int			n_seeds = 0;
+
+	for (int i = 0; i < n_centres; i++)
+	{
+		uint32		centre = centres[i].node;
+		uint32		first = routing_payload(scan, &scan->centres, centre);
+		uint32		end = centre + 1 < scan->centres.n_records ?
+			routing_payload(scan, &scan->centres, centre + 1) : scan->samples.n_records;
+
+		if (first > end || end > scan->samples.n_records)
+			ereport(ERROR,
+					(errcode(ERRCODE_INDEX_CORRUPTED),
+					 errmsg("routing table of segment %u of index \"%s\" is damaged",
+							scan->segment->id, RelationGetRelationName(scan->reader->index)),
+					 errhint("Please REINDEX it.")));
+		n_samples += nearest_records(scan, &scan->samples, first, end - first,
+									 samples + n_samples, OMEN_ROUTING_SEEDS);
+	}
+	for (int i = 0; i < n_samples; i++)
+	{
+		seeds[n_seeds].key = samples[i].key;
+		seeds[n_seeds++].node = routing_payload(scan, &scan->samples, samples[i].node);
+	}
+	omen_reader_release(scan->reader);
+	return n_seeds;
+}
+
+/* ---- candidates ---- */
+
+void
+omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *meta,
+					   const OmenSegment *segment, const OmenCodec *codec,
+					   const OmenQuery *query, OmenReader *reader, OmenSearch *search)
+{
+	memset(scan, 0, sizeof(*scan));
+	scan->source.prefetch_links = source_prefetch_links;
+	scan->source.links = source_links;
+	scan->source.prefetch_codes = source_prefetch_codes;
+	scan->source.keys = source_keys;
+	scan->segment = segment;
+	scan->codec = codec;
+	scan->query = query;
+	scan->reader = reader;
+	scan->search = search;
+	scan->context = CurrentMemoryContext;
+	omen_column_view(&scan->codes, index, meta, segment, OMEN_COLUMN_CODES);
+	omen_column_view(&scan->nodes, index, meta, segment, OMEN_COLUMN_NODES);
+	omen_column_view(&scan->tids, index, meta, segment, OMEN_COLUMN_TIDS);
+	omen_column_view(&scan->dead, index, meta, segment, OMEN_COLUMN_DEAD);
+	omen_column_view(&scan->centres, index, meta, segment, OMEN_COLUMN_CENTRES);
+	omen_column_view(&scan->samples, index, meta, segment, OMEN_COLUMN_SAMPLES);
+}
+
+static void
+remember_returned(OmenScanSegment *scan, const OmenCandidate *candidates, int n)
+{
+	if (scan->n_returned + n > scan->returned_capacity)
+	{
+		scan->returned_capacity = Max(256, (scan->n_returned + n) * 2);
+		if (scan->returned == NULL)
+			scan->returned = palloc(scan->returned_capacity * sizeof(uint32));
+		else
+			scan->returned = repalloc_huge(scan->returned, scan->returned_capacity * sizeof(uint32));
+	}
+	for (int i = 0; i < n; i++)
+		scan->returned[scan->n_returned++] = candidates[i].node;
+}
+
+/* A bitmap of the nodes returned so far, or NULL if there are none. */
+static uint64 *
+returned_bitmap(OmenScanSegment *scan)
+{
+	uint64	   *bitmap;
+
+	if (scan->n_returned == 0)
+		return NULL;
+	bitmap = palloc0((scan->segment->n_nodes + 63) / 64 * sizeof(uint64));
+	for (uint32 i = 0; i < scan->n_returned; i++)
+		bitmap[scan->returned[i] / 64] |= UINT64CONST(1) << (scan->returned[i] % 64);
+	return bitmap;
+}
+
+/* Put every node that has not been returned into the pool. */
+static void
+fill_pool(OmenScanSegment *scan)
+{
+	uint64	   *returned = returned_bitmap(scan);
+	uint32		n_nodes = scan->segment->n_nodes;
+
+	for (uint32 first = 0; first < n_nodes; first += KEY_BATCH)
+	{
+		uint32		nodes[KEY_BATCH];
+		float		keys[KEY_BATCH] = {0};
+		int			count = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 node = first; node < Min(first + KEY_BATCH, n_nodes); node++)
+			if (returned == NULL || ((returned[node / 64] >> (node % 64)) & 1) == 0)
+				nodes[count++] = node;
+		if (scan->query)
+			column_keys(scan, &scan->codes, nodes, count, keys);
+		for (int i = 0; i < count; i++)
+			omen_pool_add(&scan->pool, keys[i], nodes[i]);
+	}
+	if (returned)
+		pfree(returned);
+}
+
+/* A search round; 0 candidates if the graph has no more to give. */
+static int
+search_next(OmenScanSegment *scan, uint32 ef, float bound, const OmenCandidate **candidates)
+{
+	int			n;
+
+	if (!scan->begun)
+	{
+		OmenCandidate seeds[OMEN_ROUTING_PROBES * OMEN_ROUTING_SEEDS];
+		int			n_seeds = find_seeds(scan, seeds);
+
+		omen_search_begin(scan->search, &scan->source, ef, bound, true);
+		omen_search_seed(scan->search, seeds, n_seeds);
+		scan->begun = true;
+	}
+	else if (!omen_search_resume(scan->search, ef, bound))
+		return 0;
+
+	while (!omen_search_run(scan->search, RUN_EXPANSIONS))
+		CHECK_FOR_INTERRUPTS();
+	n = omen_search_results(scan->search, candidates);
+	remember_returned(scan, *candidates, n);
+	return n;
+}
+
+int
+omen_scan_segment_next(OmenScanSegment *scan, uint32 ef, float bound,
+					   const OmenCandidate **candidates)
+{
+	MemoryContext old_context;
+	int			n = 0;
+
+	old_context = MemoryContextSwitchTo(scan->context);
+	if (!scan->exhaustive)
+	{
+		bool		search = scan->query != NULL &&
+			scan->segment->n_nodes > EXHAUSTIVE_NODES &&
+			ef < scan->segment->n_nodes / EXHAUSTIVE_SHARE;
+
+		if (search)
+			n = search_next(scan, ef, bound, candidates);
+		if (n == 0)
+		{
+			scan->exhaustive = true;
+			fill_pool(scan);
+		}
+	}
+	if (scan->exhaustive)
+		n = omen_pool_take(&scan->pool, ef, candidates);
+	MemoryContextSwitchTo(old_context);
+	return n;
+}
+
+double
+omen_scan_segment_bound(OmenScanSegment *scan, uint32 node)
+{
+	const void *factors;
+	const void *code;
+
+	if (scan->query == NULL)
+		return 0;
+	omen_reader_one(scan->reader, &scan->codes, node, &factors, &code);
+	return scan->codec->lower_bound(scan->codec, scan->query, factors, code);
+}
+
+OmenTidEntry
+omen_scan_segment_tid(OmenScanSegment *scan, uint32 entry)
+{
+	const void *head;
+	const void *body;
+
+	omen_reader_one(scan->reader, &scan->tids, entry, &head, &body);
+	return *(const OmenTidEntry *) body;
+}
+
+bool
+omen_scan_segment_is_dead(OmenScanSegment *scan, uint32 entry)
+{
+	const void *head;
+	const void *body;
+
+	if (scan->segment->n_dead == 0)
+		return false;
+	omen_reader_one(scan->reader, &scan->dead, entry / 64, &head, &body);
+	return (*(const uint64 *) body >> (entry % 64)) & 1;
+}

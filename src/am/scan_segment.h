@@ -1,0 +1,58 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_segment.h
+ *	  One sealed segment as a scan sees it: nodes in pages, found by search.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_SCAN_SEGMENT_H
+#define OMEN_SCAN_SEGMENT_H
+
+#include "src/am/am.h"
+#include "src/am/candidate_pool.h"
+#include "src/graph/graph_search.h"
+#include "src/storage/page_reader.h"
+
+typedef struct OmenScanSegment
+{
+	OmenNodeSource source;		/* first member: the search hands it back */
+	const OmenSegment *segment;
+	const OmenCodec *codec;
+	const OmenQuery *query;		/* NULL: no distances, any order */
+	OmenReader *reader;
+	MemoryContext context;
+	OmenColumnView codes;
+	OmenColumnView nodes;
+	OmenColumnView tids;
+	OmenColumnView dead;
+	OmenColumnView centres;
+	OmenColumnView samples;
+
+	OmenSearch *search;
+	bool		begun;
+	bool		exhaustive;		/* all that is left is in the pool */
+	OmenPool	pool;
+	uint32	   *returned;		/* nodes that searches have returned */
+	uint32		n_returned;
+	uint32		returned_capacity;
+} OmenScanSegment;
+
+extern void omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *meta,
+								   const OmenSegment *segment, const OmenCodec *codec,
+								   const OmenQuery *query, OmenReader *reader, OmenSearch *search);
+
+/*
+ * The next candidates, about ef of them, nearest first as far as the search
+ * knows.  bound is the key of the worst candidate that other segments have
+ * already bettered, INFINITY for none; returns the number, 0 at the end.
+ */
+extern int	omen_scan_segment_next(OmenScanSegment *scan, uint32 ef, float bound,
+								   const OmenCandidate **candidates);
+
+/* Lower bound of what the operator will say of a node. */
+extern double omen_scan_segment_bound(OmenScanSegment *scan, uint32 node);
+
+extern OmenTidEntry omen_scan_segment_tid(OmenScanSegment *scan, uint32 entry);
+extern bool omen_scan_segment_is_dead(OmenScanSegment *scan, uint32 entry);
+
+#endif							/* OMEN_SCAN_SEGMENT_H */

@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_tail.h
+ *	  A tail as a scan sees it: every row compared.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_SCAN_TAIL_H
+#define OMEN_SCAN_TAIL_H
+
+#include "src/am/am.h"
+#include "src/am/candidate_pool.h"
+#include "src/am/segment_builder.h"
+#include "src/storage/tail.h"
+
+typedef struct OmenScanTail
+{
+	Relation	index;
+	const OmenMeta *meta;
+	const OmenSegment *segment;
+	const OmenCodec *codec;
+	const OmenQuery *query;		/* NULL: no distances, any order */
+	MemoryContext context;
+	bool		read;
+	OmenPool	pool;			/* numbers are rows, counted by place */
+	ItemPointerData *undirected;
+	uint32		n_undirected;
+	ItemPointerData *nulls;
+	uint32		n_nulls;
+} OmenScanTail;
+
+/* A row taken from the tail. */
+typedef struct OmenTailCandidate
+{
+	double		bound;
+	ItemPointerData tid;
+} OmenTailCandidate;
+
+extern void omen_scan_tail_open(OmenScanTail *scan, Relation index, const OmenMeta *meta,
+								const OmenSegment *segment, const OmenCodec *codec,
+								const OmenQuery *query);
+extern int	omen_scan_tail_next(OmenScanTail *scan, uint32 ef, OmenTailCandidate **candidates);
+
+#endif							/* OMEN_SCAN_TAIL_H */

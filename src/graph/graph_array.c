@@ -1,0 +1,179 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph_array.c
+ *	  A node source over plain arrays: records and links by node number.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "src/graph/graph_array.h"
+
+#include "src/graph/graph_candidate.h"
+
+#define CACHE_LINE 64
+
+/* Of a long code, so much is asked for; the hardware streams the rest. */
+#define PREFETCH_MAX_BYTES 1024
+
+/* Pointers are gathered for so many records at a time. */
+#define KEYS_CHUNK 64
+
+static void
+array_prefetch(const void *from, uint32 bytes)
+{
+	const char *line = from;
+	const char *end = line + bytes;
+
+	for (; line < end; line += CACHE_LINE)
+		__builtin_prefetch(line);
+}
+
+static void
+array_prefetch_links(OmenNodeSource *base, uint32 node)
+{
+	OmenArraySource *source = (OmenArraySource *) base;
+
+	array_prefetch(source->links + (size_t) node * source->max_links,
+				   source->max_links * sizeof(uint32));
+}
+
+static int
+array_links(OmenNodeSource *base, uint32 node, uint32 *out)
+{
+	OmenArraySource *source = (OmenArraySource *) base;
+	const uint32 *links = source->links + (size_t) node * source->max_links;
+	uint32		n;
+
+	for (n = 0; n < source->max_links && links[n] != OMEN_NO_NODE; n++)
+		out[n] = links[n];
+	return (int) n;
+}
+
+static void
+array_prefetch_codes(OmenNodeSource *base, const uint32 *nodes, int n)
+{
+	OmenArraySource *source = (OmenArraySource *) base;
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		array_prefetch(omen_records_code(source->records, nodes[i]), source->prefetch_bytes);
+		__builtin_prefetch(omen_records_factors(source->records, nodes[i]));
+	}
+}
+
+static void
+array_keys(OmenNodeSource *base, const uint32 *nodes, int n, float *out)
+{
+	OmenArraySource *source = (OmenArraySource *) base;
+
+	omen_records_keys(source->records, source->query, nodes, n, out);
+}
+
+void
+omen_array_source_init(OmenArraySource *source, const OmenRecords *records,
+					   const uint32 *links, uint32 max_links, const OmenQuery *query)
+{
+	source->source.prefetch_links = array_prefetch_links;
+	source->source.links = array_links;
+	source->source.prefetch_codes = array_prefetch_codes;
+	source->source.keys = array_keys;
+	source->records = records;
+	source->links = links;
+	source->max_links = max_links;
+	source->prefetch_bytes = Min(records->codec->code_bytes, PREFETCH_MAX_BYTES);
+	source->query = query;
+}
+
+void
+omen_records_keys(const OmenRecords *records, const OmenQuery *query,
+				  const uint32 *nodes, int n, float *keys)
+{
+	const OmenCodec *codec = records->codec;
+	const void *factors[KEYS_CHUNK];
+	const uint8 *codes[KEYS_CHUNK];
+	int			from;
+
+	for (from = 0; from < n; from += KEYS_CHUNK)
+	{
+		int			n_chunk = Min(n - from, KEYS_CHUNK);
+		int			i;
+
+		for (i = 0; i < n_chunk; i++)
+		{
+			factors[i] = omen_records_factors(records, nodes[from + i]);
+			codes[i] = omen_records_code(records, nodes[from + i]);
+		}
+		codec->keys(codec, query, n_chunk, factors, codes, keys + from);
+	}
+}
+
+/* Keep the `room` least of a sorted array of *n words and one more. */
+static void
+route_keep_least(uint64 *words, int *n, int room, uint64 word)
+{
+	int			at = *n;
+
+	if (*n == room && word >= words[room - 1])
+		return;
+	if (*n == room)
+		at--;
+	else
+		(*n)++;
+	for (; at > 0 && words[at - 1] > word; at--)
+		words[at] = words[at - 1];
+	words[at] = word;
+}
+
+/*
+ * Compare the query with the nodes nodes[0 .. n) (or from, from + 1, ... if
+ * nodes is NULL) and keep the `room` nearest.
+ */
+static void
+route_nearest(const OmenRecords *records, const OmenQuery *query, const uint32 *nodes,
+			  uint32 n, uint64 *words, int *n_words, int room)
+{
+	uint32		chunk[KEYS_CHUNK];
+	float		keys[KEYS_CHUNK];
+	uint32		from;
+
+	for (from = 0; from < n; from += KEYS_CHUNK)
+	{
+		uint32		n_chunk = Min(n - from, KEYS_CHUNK);
+		uint32		i;
+
+		for (i = 0; i < n_chunk; i++)
+			chunk[i] = nodes ? nodes[from + i] : from + i;
+		omen_records_keys(records, query, chunk, (int) n_chunk, keys);
+		for (i = 0; i < n_chunk; i++)
+			route_keep_least(words, n_words, room, omen_packed_make(keys[i], chunk[i]));
+	}
+}
+
+int
+omen_array_route(const OmenRecords *records, const OmenRouting *routing,
+				 const OmenQuery *query, OmenCandidate seeds[OMEN_ROUTING_SEEDS])
+{
+	uint64		probes[OMEN_ROUTING_PROBES];
+	uint64		nearest[OMEN_ROUTING_SEEDS];
+	int			n_probes = 0;
+	int			n_seeds = 0;
+	int			i;
+
+	route_nearest(&routing->centres, query, NULL, routing->centres.n,
+				  probes, &n_probes, OMEN_ROUTING_PROBES);
+	for (i = 0; i < n_probes; i++)
+	{
+		uint32		centre = omen_packed_node(probes[i]);
+		uint32		from = routing->first_sample[centre];
+		uint32		to = routing->first_sample[centre + 1];
+
+		route_nearest(records, query, routing->sample_nodes + from, to - from,
+					  nearest, &n_seeds, OMEN_ROUTING_SEEDS);
+	}
+	for (i = 0; i < n_seeds; i++)
+	{
+		seeds[i].key = omen_packed_key(nearest[i]);
+		seeds[i].node = omen_packed_node(nearest[i]);
+	}
+	return n_seeds;
+}

@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph_array.h
+ *	  A node source over plain arrays: records and links by node number.
+ *
+ * What the build searches, and whoever has a whole graph in memory (tests,
+ * the measurement of recall while an index is sealed, resident copies).
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_GRAPH_ARRAY_H
+#define OMEN_GRAPH_ARRAY_H
+
+#include "src/graph/graph_build.h"
+
+typedef struct OmenArraySource
+{
+	OmenNodeSource source;		/* first, so that pointers convert */
+	const OmenRecords *records;
+	const uint32 *links;		/* max_links per node, OMEN_NO_NODE ends a list */
+	uint32		max_links;
+	uint32		prefetch_bytes; /* of a code */
+	const OmenQuery *query;		/* prepared for records->codec; may be set later */
+} OmenArraySource;
+
+extern void omen_array_source_init(OmenArraySource *source, const OmenRecords *records,
+								   const uint32 *links, uint32 max_links,
+								   const OmenQuery *query);
+
+/* Keys of the query to n nodes (any n). */
+extern void omen_records_keys(const OmenRecords *records, const OmenQuery *query,
+							  const uint32 *nodes, int n, float *keys);
+
+/*
+ * Starting points from the routing table: compares the query with all centres
+ * and with the samples of the OMEN_ROUTING_PROBES nearest.  Fills in up to
+ * OMEN_ROUTING_SEEDS seeds, nearest first, and returns their number (0 only
+ * if the graph is empty).
+ */
+extern int	omen_array_route(const OmenRecords *records, const OmenRouting *routing,
+							 const OmenQuery *query,
+							 OmenCandidate seeds[OMEN_ROUTING_SEEDS]);
+
+static inline const char *
+omen_records_factors(const OmenRecords *records, uint32 node)
+{
+	return records->factors + (size_t) node * records->codec->factor_bytes;
+}
+
+static inline const uint8 *
+omen_records_code(const OmenRecords *records, uint32 node)
+{
+	return records->codes + (size_t) node * records->codec->code_bytes;
+}
+
+#endif							/* OMEN_GRAPH_ARRAY_H */

@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph_build.h
+ *	  From an array of codes to a numbered, routed, linked graph.
+ *
+ * The three steps of a bulk build, each deterministic: the result depends on
+ * the input arrays and the parameters alone, not on time, machine or (later)
+ * the number of workers.
+ *
+ *	 1. omen_locality_order: number the nodes so that near vectors have near
+ *		numbers, and choose the samples of the routing table on the way.
+ *	 2. the caller puts its arrays into that order (omen_permute_records).
+ *	 3. omen_graph_link: fill in the neighbour lists.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_GRAPH_BUILD_H
+#define OMEN_GRAPH_BUILD_H
+
+#include "src/graph/graph_search.h"
+
+/* n records in two parallel arrays with the codec's strides. */
+typedef struct OmenRecords
+{
+	const OmenCodec *codec;
+	uint32		n;
+	char	   *factors;		/* n * codec->factor_bytes */
+	uint8	   *codes;			/* n * codec->code_bytes, 64-byte aligned */
+} OmenRecords;
+
+/*
+ * Routing table, in place of HNSW's upper levels: a search compares its query
+ * with all centres, then with the samples of the nearest one or two, and
+ * starts from the nearest samples.  Samples of centre i are
+ * sample_nodes[first_sample[i] .. first_sample[i + 1]), ascending.
+ */
+typedef struct OmenRouting
+{
+	OmenRecords centres;		/* centres.n may be 1; 0 only if the graph is empty */
+	uint32	   *first_sample;	/* centres.n + 1 entries */
+	uint32		n_samples;
+	uint32	   *sample_nodes;	/* node numbers in the new order */
+} OmenRouting;
+
+/*
+ * order[new number] = old number, n entries of the caller's.  The routing
+ * table is allocated from host.
+ */
+extern void omen_locality_order(const OmenHost *host, const OmenRecords *records,
+								uint32 *order, OmenRouting *routing);
+
+/* In place: element i of the result is element order[i]; order is kept. */
+extern void omen_permute(const OmenHost *host, void *elements, size_t element_bytes,
+						 const uint32 *order, uint32 n);
+
+typedef struct OmenGraphParams
+{
+	uint32		m;				/* 2 .. 100 */
+	uint32		ef_construction;	/* >= 2m */
+} OmenGraphParams;
+
+/*
+ * Link the records (in locality order, folded: no two decode equal).
+ * links: n * 2m entries, caller's; unused ones at the end of a list become
+ * OMEN_NO_NODE.
+ */
+extern void omen_graph_link(const OmenHost *host, const OmenRecords *records,
+							const OmenRouting *routing, const OmenGraphParams *params,
+							uint32 *links);
+
+/* Bytes per node that omen_graph_link allocates itself, for the memory budget. */
+extern size_t omen_graph_link_bytes(const OmenCodec *codec, const OmenGraphParams *params);
+
+/*
+ * Starting points for a search over records in memory or pages: given the
+ * keys of the query to all centres, which centres' samples to look at.
+ */
+#define OMEN_ROUTING_PROBES 2	/* centres whose samples are compared */
+#define OMEN_ROUTING_SEEDS 2	/* samples that become starting points */
+
+#endif							/* OMEN_GRAPH_BUILD_H */

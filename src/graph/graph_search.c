@@ -1,0 +1,655 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph_search.c
+ *	  Best-first beam search over a graph of nodes that the caller provides.
+ *
+ * The beam holds the ef nearest nodes seen so far, sorted; the nearest one
+ * that is not yet expanded is expanded next (its links are looked up, those
+ * not seen before are evaluated and compete for a place), until all are.
+ * Entries are packed words (graph_candidate.h) whose flag means "expanded".
+ *
+ * Three sorted arrays share the work:
+ *
+ *	beam	the ef nearest.
+ *	side	new entries of a wide beam, merged into it a few hundred at a
+ *			time: moving half a megabyte for each entry would cost more than
+ *			the rest of the search.  Not used up to WIDE_BEAM.
+ *	owed	nodes whose results were taken by omen_search_resume() before they
+ *			were expanded (a bound had ended the run).  They are not results
+ *			any more, but what lies behind them must still be found.
+ *
+ * With keep_discards, what is evaluated but finds no place, or loses it, goes
+ * to an array from which omen_search_resume() takes the best.  So each node
+ * ever evaluated is in exactly one place: beam, side, discards, or taken.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "src/graph/graph_search.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "src/graph/graph_candidate.h"
+#include "src/graph/graph_search_internal.h"
+
+/* Wider beams take new entries by way of the side array. */
+#define WIDE_BEAM 1024
+#define SIDE_CAPACITY 512
+
+/* The set of nodes seen starts with this many places, or so many for each of ef. */
+#define SEEN_MIN_PLACES 512
+#define SEEN_PLACES_PER_EF 16
+#define SEEN_MAX_FIRST_PLACES 65536
+
+/* Nodes in a place of that set: the bits of a word. */
+#define SEEN_BLOCK_SHIFT 6
+#define SEEN_NO_BLOCK 0xffffffffU
+
+/* Places in multiplicative hashing: 2^32 / golden ratio. */
+#define SEEN_MULTIPLIER 2654435769U
+
+/* A sorted array of packed words. */
+typedef struct SortedWords
+{
+	uint64	   *words;
+	uint32		n;
+	uint32		capacity;
+	uint32		first_open;		/* no word before this one is unexpanded */
+} SortedWords;
+
+struct OmenSearch
+{
+	const OmenHost *host;
+	OmenNodeSource *source;
+
+	uint32		ef;
+	uint32		patience;
+	uint32		bound_bits;		/* the bound as the key's half of a word */
+	bool		keep_discards;
+
+	SortedWords beam;
+	SortedWords side;
+	SortedWords owed;
+	uint64		worst;			/* words from here on find no place */
+
+	uint64	   *discards;
+	size_t		n_discards;
+	size_t		discards_capacity;
+
+	/*
+	 * The nodes seen: open addressing by block of 64 consecutive nodes, and
+	 * a bit for each of them.  Numbers are handed out by locality, so a
+	 * search sees few blocks, which makes the set small and its outcome
+	 * predictable.
+	 */
+	uint32	   *seen_blocks;	/* SEEN_NO_BLOCK marks a free place */
+	uint64	   *seen_bits;
+	uint32		seen_capacity;	/* places allocated */
+	uint32		seen_places;	/* places in use, a power of two */
+	int			seen_shift;		/* 32 - log2(seen_places) */
+	uint32		n_seen_blocks;
+
+	/* the expansion under way */
+	uint32		current;
+	int			n_fresh;
+	uint32		links[OMEN_MAX_LINKS];
+	uint32		fresh[OMEN_MAX_LINKS + 1];
+	float		keys[OMEN_MAX_LINKS];
+
+	OmenCandidate *results;
+	size_t		results_capacity;
+
+	uint64		n_keys;
+	uint64		n_expanded;
+};
+
+/* ---------- memory ---------- */
+
+/*
+ * Room for at least `needed` elements, keeping the first n: the array at
+ * least doubles.  Returns the array.
+ */
+static void *
+search_grow(OmenSearch *search, void *old, size_t element_bytes, size_t n,
+			size_t needed, size_t *capacity)
+{
+	const OmenHost *host = search->host;
+	size_t		wanted = Max(needed, *capacity * 2);
+	void	   *array;
+
+	wanted = Max(wanted, 64);
+	array = host->alloc(host->arg, wanted * element_bytes);
+	if (old != NULL)
+	{
+		memcpy(array, old, n * element_bytes);
+		host->release(host->arg, old);
+	}
+	*capacity = wanted;
+	return array;
+}
+
+static void
+sorted_reserve(OmenSearch *search, SortedWords *sorted, uint32 needed)
+{
+	size_t		capacity = sorted->capacity;
+
+	if (needed <= sorted->capacity)
+		return;
+	sorted->words = search_grow(search, sorted->words, sizeof(uint64), sorted->n,
+								needed, &capacity);
+	sorted->capacity = (uint32) Min(capacity, PG_UINT32_MAX);
+}
+
+OmenSearch *
+omen_search_create(const OmenHost *host)
+{
+	OmenSearch *search = host->alloc(host->arg, sizeof(OmenSearch));
+
+	memset(search, 0, sizeof(*search));
+	search->host = host;
+	return search;
+}
+
+static void
+search_release(OmenSearch *search, void *pointer)
+{
+	if (pointer != NULL)
+		search->host->release(search->host->arg, pointer);
+}
+
+void
+omen_search_destroy(OmenSearch *search)
+{
+	search_release(search, search->beam.words);
+	search_release(search, search->side.words);
+	search_release(search, search->owed.words);
+	search_release(search, search->discards);
+	search_release(search, search->seen_blocks);
+	search_release(search, search->seen_bits);
+	search_release(search, search->results);
+	search_release(search, search);
+}
+
+/* ---------- the set of nodes seen ---------- */
+
+/* Make the set empty, with the given number of places (a power of two). */
+static void
+seen_reset(OmenSearch *search, uint32 places)
+{
+	const OmenHost *host = search->host;
+
+	if (places > search->seen_capacity)
+	{
+		search_release(search, search->seen_blocks);
+		search_release(search, search->seen_bits);
+		search->seen_blocks = host->alloc(host->arg, sizeof(uint32) * places);
+		search->seen_bits = host->alloc(host->arg, sizeof(uint64) * places);
+		search->seen_capacity = places;
+	}
+	search->seen_places = places;
+	search->seen_shift = 32;
+	while (places > 1)
+	{
+		places /= 2;
+		search->seen_shift--;
+	}
+	memset(search->seen_blocks, 0xff, sizeof(uint32) * search->seen_places);
+	search->n_seen_blocks = 0;
+}
+
+/* The place of a block, which is claimed if it was not in the set. */
+static inline uint32
+seen_place(OmenSearch *search, uint32 block)
+{
+	uint32		place = (block * SEEN_MULTIPLIER) >> search->seen_shift;
+
+	while (unlikely(search->seen_blocks[place] != block))
+	{
+		if (search->seen_blocks[place] == SEEN_NO_BLOCK)
+		{
+			search->seen_blocks[place] = block;
+			search->seen_bits[place] = 0;
+			search->n_seen_blocks++;
+			break;
+		}
+		place = (place + 1) & (search->seen_places - 1);
+	}
+	return place;
+}
+
+/*
+ * Add the nodes that are not yet in the set, and copy them to fresh (room for
+ * n + 1); returns their number.  There must be room in the set.
+ */
+static inline int
+seen_add(OmenSearch *search, const uint32 *nodes, int n, uint32 *fresh)
+{
+	int			n_fresh = 0;
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		uint32		node = nodes[i];
+		uint64	   *bits = &search->seen_bits[seen_place(search, node >> SEEN_BLOCK_SHIFT)];
+		uint64		bit = UINT64CONST(1) << (node & ((1 << SEEN_BLOCK_SHIFT) - 1));
+
+		/* no branch: whether the node is new is not predictable */
+		fresh[n_fresh] = node;
+		n_fresh += (*bits & bit) == 0;
+		*bits |= bit;
+	}
+	return n_fresh;
+}
+
+/* Make room for `more` nodes: the set stays at most half full. */
+static void
+seen_reserve(OmenSearch *search, uint32 more)
+{
+	uint32	   *old_blocks = search->seen_blocks;
+	uint64	   *old_bits = search->seen_bits;
+	uint32		old_places = search->seen_places;
+	uint32		places = old_places;
+	uint32		i;
+
+	if (likely(search->n_seen_blocks + more <= old_places / 2))
+		return;
+
+	while (search->n_seen_blocks + more > places / 4)
+		places *= 2;
+	search->seen_blocks = NULL;
+	search->seen_bits = NULL;
+	search->seen_capacity = 0;
+	seen_reset(search, places);
+	for (i = 0; i < old_places; i++)
+	{
+		if (old_blocks[i] != SEEN_NO_BLOCK)
+			search->seen_bits[seen_place(search, old_blocks[i])] = old_bits[i];
+	}
+	search_release(search, old_blocks);
+	search_release(search, old_bits);
+}
+
+/* ---------- beam ---------- */
+
+/* Index of the first word that is greater than `word`. */
+static inline uint32
+sorted_find(const SortedWords *sorted, uint64 word)
+{
+	const uint64 *base = sorted->words;
+	uint32		n = sorted->n;
+
+	/* halving without branches: the outcome cannot be predicted */
+	while (n > 1)
+	{
+		uint32		half = n / 2;
+
+		base += (base[half - 1] < word) ? half : 0;
+		n -= half;
+	}
+	return (uint32) (base - sorted->words) + (n == 1 && *base < word);
+}
+
+/* Insert a word; there must be room. */
+static inline void
+sorted_insert(SortedWords *sorted, uint64 word)
+{
+	uint32		at = sorted_find(sorted, word);
+
+	memmove(sorted->words + at + 1, sorted->words + at, (sorted->n - at) * sizeof(uint64));
+	sorted->words[at] = word;
+	sorted->n++;
+	sorted->first_open = Min(sorted->first_open, at);
+}
+
+/* Move first_open to the first unexpanded word; returns that, or NONE. */
+static inline uint64
+sorted_first_open(SortedWords *sorted)
+{
+	uint32		i = sorted->first_open;
+
+	while (i < sorted->n && (sorted->words[i] & OMEN_PACKED_FLAG))
+		i++;
+	sorted->first_open = i;
+	return i < sorted->n ? sorted->words[i] : OMEN_PACKED_NONE;
+}
+
+static void
+search_discard(OmenSearch *search, uint64 word)
+{
+	if (!search->keep_discards)
+		return;
+	if (search->n_discards == search->discards_capacity)
+		search->discards = search_grow(search, search->discards, sizeof(uint64),
+									   search->n_discards, search->n_discards + 1,
+									   &search->discards_capacity);
+	search->discards[search->n_discards++] = word;
+}
+
+/* Drop what is too much for the beam and note what may still come in. */
+static void
+search_trim_beam(OmenSearch *search)
+{
+	while (search->beam.n > search->ef)
+		search_discard(search, search->beam.words[--search->beam.n]);
+	search->worst = search->beam.n < search->ef ? OMEN_PACKED_NONE :
+		search->beam.words[search->ef - 1];
+}
+
+/* Add the words of `from` to `to`, which must have room; empties `from`. */
+static void
+sorted_merge(SortedWords *to, SortedWords *from)
+{
+	uint32		left = to->n;
+	uint32		right = from->n;
+	uint32		at = left + right;
+
+	/* from the end, in place; what is left over already is in place */
+	to->n = at;
+	while (right > 0)
+	{
+		if (left > 0 && to->words[left - 1] > from->words[right - 1])
+			to->words[--at] = to->words[--left];
+		else
+			to->words[--at] = from->words[--right];
+	}
+	to->first_open = Min(to->first_open, left);
+	from->n = 0;
+	from->first_open = 0;
+}
+
+static void
+search_merge_side(OmenSearch *search)
+{
+	if (search->side.n == 0)
+		return;
+	sorted_reserve(search, &search->beam, search->beam.n + search->side.n);
+	sorted_merge(&search->beam, &search->side);
+	search_trim_beam(search);
+}
+
+/* Let a newly evaluated node compete for a place. */
+static inline void
+search_add(OmenSearch *search, uint64 word)
+{
+	if (word >= search->worst)
+	{
+		search_discard(search, word);
+		return;
+	}
+
+	if (unlikely(search->ef > WIDE_BEAM))
+	{
+		if (search->side.n == SIDE_CAPACITY)
+			search_merge_side(search);
+		sorted_insert(&search->side, word);
+		return;
+	}
+
+	if (search->beam.n == search->ef)
+		search_discard(search, search->beam.words[--search->beam.n]);
+	else if (unlikely(search->beam.n == search->beam.capacity))
+		sorted_reserve(search, &search->beam, Min(search->ef, search->beam.n * 2 + 64));
+	sorted_insert(&search->beam, word);
+	if (search->beam.n == search->ef)
+		search->worst = search->beam.words[search->ef - 1];
+}
+
+/* ---------- start ---------- */
+
+static void
+search_set_limits(OmenSearch *search, uint32 ef, float bound)
+{
+	search->ef = Max(ef, 1);
+	search->patience = omen_search_patience(search->ef);
+	search->bound_bits = omen_packed_key_bits(bound);
+	sorted_reserve(search, &search->beam, Min(search->ef, WIDE_BEAM));
+	if (search->ef > WIDE_BEAM)
+		sorted_reserve(search, &search->side, SIDE_CAPACITY);
+	search_trim_beam(search);
+}
+
+void
+omen_search_begin(OmenSearch *search, OmenNodeSource *source, uint32 ef,
+				  float bound, bool keep_discards)
+{
+	uint32		places = SEEN_MIN_PLACES;
+
+	search->source = source;
+	search->keep_discards = keep_discards;
+	search->beam.n = search->beam.first_open = 0;
+	search->side.n = search->side.first_open = 0;
+	search->owed.n = search->owed.first_open = 0;
+	search->n_discards = 0;
+	search->n_fresh = 0;
+	search->n_keys = 0;
+	search->n_expanded = 0;
+	search_set_limits(search, ef, bound);
+
+	while (places < SEEN_MAX_FIRST_PLACES && places / SEEN_PLACES_PER_EF < search->ef)
+		places *= 2;
+	seen_reset(search, places);
+}
+
+void
+omen_search_seed(OmenSearch *search, const OmenCandidate *seeds, int n)
+{
+	int			i;
+
+	seen_reserve(search, n);
+	for (i = 0; i < n; i++)
+	{
+		uint32		unused[2];
+
+		if (seen_add(search, &seeds[i].node, 1, unused) > 0)
+			search_add(search, omen_packed_make(seeds[i].key, seeds[i].node));
+	}
+	search->n_keys += n;
+}
+
+/* ---------- expansion ---------- */
+
+/*
+ * How many entries are nearer than `word`, which may be in any of the arrays.
+ */
+static uint32
+search_rank(const OmenSearch *search, uint64 word)
+{
+	return sorted_find(&search->beam, word) + sorted_find(&search->side, word) +
+		sorted_find(&search->owed, word);
+}
+
+/* The array with the nearest unexpanded word; that word, or NONE, in *word. */
+static inline SortedWords *
+search_nearest_open(OmenSearch *search, uint64 *word)
+{
+	SortedWords *nearest = &search->beam;
+
+	*word = sorted_first_open(&search->beam);
+	if (unlikely(search->side.n + search->owed.n > 0))
+	{
+		uint64		side = sorted_first_open(&search->side);
+		uint64		owed = sorted_first_open(&search->owed);
+
+		if (side < *word)
+		{
+			nearest = &search->side;
+			*word = side;
+		}
+		if (owed < *word)
+		{
+			nearest = &search->owed;
+			*word = owed;
+		}
+	}
+	return nearest;
+}
+
+bool
+omen_search_pick(OmenSearch *search)
+{
+	OmenNodeSource *source = search->source;
+	uint64		word;
+	uint64		next;
+	SortedWords *from = search_nearest_open(search, &word);
+
+	if (word == OMEN_PACKED_NONE)
+		return false;
+	if (unlikely((uint32) (word >> 32) > search->bound_bits) &&
+		search_rank(search, word) >= search->patience)
+		return false;
+
+	from->words[from->first_open] |= OMEN_PACKED_FLAG;
+	search->current = omen_packed_node(word);
+	source->prefetch_links(source, search->current);
+
+	/* most likely the next one */
+	search_nearest_open(search, &next);
+	if (next != OMEN_PACKED_NONE)
+		source->prefetch_links(source, omen_packed_node(next));
+	return true;
+}
+
+void
+omen_search_fetch(OmenSearch *search)
+{
+	OmenNodeSource *source = search->source;
+	int			n = source->links(source, search->current, search->links);
+
+	seen_reserve(search, n);
+	search->n_fresh = seen_add(search, search->links, n, search->fresh);
+	if (search->n_fresh > 0)
+		source->prefetch_codes(source, search->fresh, search->n_fresh);
+	search->n_expanded++;
+}
+
+void
+omen_search_evaluate(OmenSearch *search)
+{
+	OmenNodeSource *source = search->source;
+	int			n = search->n_fresh;
+	int			i;
+
+	if (n == 0)
+		return;
+	source->keys(source, search->fresh, n, search->keys);
+	search->n_keys += n;
+	search->n_fresh = 0;
+	for (i = 0; i < n; i++)
+		search_add(search, omen_packed_make(search->keys[i], search->fresh[i]));
+}
+
+bool
+omen_search_run(OmenSearch *search, int max_expansions)
+{
+	int			i;
+
+	for (i = 0; i < max_expansions; i++)
+	{
+		if (!omen_search_pick(search))
+			return true;
+		omen_search_fetch(search);
+		omen_search_evaluate(search);
+	}
+	return false;
+}
+
+/* ---------- results ---------- */
+
+int
+omen_search_packed_results(OmenSearch *search, const uint64 **packed)
+{
+	search_merge_side(search);
+	*packed = search->beam.words;
+	return (int) search->beam.n;
+}
+
+int
+omen_search_results(OmenSearch *search, const OmenCandidate **results)
+{
+	const uint64 *packed;
+	int			n = omen_search_packed_results(search, &packed);
+	int			i;
+
+	if ((size_t) n > search->results_capacity)
+		search->results = search_grow(search, search->results, sizeof(OmenCandidate), 0,
+									  n, &search->results_capacity);
+	for (i = 0; i < n; i++)
+	{
+		search->results[i].key = omen_packed_key(packed[i]);
+		search->results[i].node = omen_packed_node(packed[i]);
+	}
+	*results = search->results;
+	return n;
+}
+
+/* The beam's unexpanded entries join those owed; the beam becomes empty. */
+static void
+search_take_results(OmenSearch *search)
+{
+	SortedWords *beam = &search->beam;
+	uint32		n_open = 0;
+	uint32		i;
+
+	search_merge_side(search);
+	for (i = beam->first_open; i < beam->n; i++)
+	{
+		if (!(beam->words[i] & OMEN_PACKED_FLAG))
+			beam->words[n_open++] = beam->words[i];
+	}
+	beam->n = n_open;
+	sorted_reserve(search, &search->owed, search->owed.n + n_open);
+	sorted_merge(&search->owed, beam);
+
+	/* what was expanded meanwhile is owed no more */
+	for (i = 0, n_open = 0; i < search->owed.n; i++)
+	{
+		if (!(search->owed.words[i] & OMEN_PACKED_FLAG))
+			search->owed.words[n_open++] = search->owed.words[i];
+	}
+	search->owed.n = n_open;
+	search->owed.first_open = 0;
+}
+
+bool
+omen_search_resume(OmenSearch *search, uint32 ef, float bound)
+{
+	SortedWords *beam = &search->beam;
+	size_t		n_taken;
+
+	if (!search->keep_discards)
+		return false;
+
+	search_take_results(search);
+	n_taken = Min(search->n_discards, Max(ef, 1));
+	if (n_taken == 0 && search->owed.n == 0)
+		return false;
+
+	/*
+	 * Take the best from the front, and fill the gap from the end.  The order
+	 * of the rest does not matter.
+	 */
+	omen_packed_select(search->discards, search->n_discards, n_taken);
+	omen_packed_sort(search->discards, n_taken);
+	sorted_reserve(search, beam, n_taken);
+	memcpy(beam->words, search->discards, n_taken * sizeof(uint64));
+	beam->n = n_taken;
+	beam->first_open = 0;
+	search->n_discards -= n_taken;
+	memmove(search->discards, search->discards + n_taken,
+			search->n_discards * sizeof(uint64));
+
+	search_set_limits(search, ef, bound);
+	return true;
+}
+
+uint64
+omen_search_n_keys(const OmenSearch *search)
+{
+	return search->n_keys;
+}
+
+uint64
+omen_search_n_expanded(const OmenSearch *search)
+{
+	return search->n_expanded;
+}

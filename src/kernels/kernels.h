@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * kernels.h
+ *	  Distances on plain arrays, one implementation per instruction set.
+ *
+ * kernel_scalar.c is the definition of every function; the other files repeat
+ * it with vector instructions.  Nothing here allocates or fails: the callers
+ * check shapes.  Two families with different promises:
+ *
+ *	- *_f32 serve the SQL operators.  Variants may round differently, within
+ *	  (n / 16 + 16) * FLT_EPSILON relative to the sum of the absolute terms
+ *	  (terms that underflow lose what denormal numbers lose).
+ *	- everything that reads codes (u8) gives the same bits in every variant,
+ *	  for these distances decide the graph, and an index built on one machine
+ *	  is searched on another.  Integer kernels are exact; the float ones add
+ *	  their terms in OMEN_LANES interleaved sums, without fused
+ *	  multiply-add, and fold them in one fixed order.  (Which NaN comes out
+ *	  where sums of huge terms overflow and cancel is not promised.)
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_KERNELS_H
+#define OMEN_KERNELS_H
+
+#include "c.h"
+
+#include "src/kernels/kernel_bits.h"
+#include "src/kernels/kernel_half.h"
+
+/* Interleaved partial sums of the reproducible float kernels. */
+#define OMEN_LANES 16
+
+typedef struct OmenKernels
+{
+	const char *name;			/* "scalar", "avx2", "avx512", "neon", "neon_dot" */
+
+	/* Exact vectors; a and b have n elements and need no alignment. */
+	float		(*l2_squared_f32) (const float *a, const float *b, uint32 n);
+	float		(*inner_product_f32) (const float *a, const float *b, uint32 n);
+	float		(*l1_f32) (const float *a, const float *b, uint32 n);
+	/* a.b, a.a and b.b in one pass */
+	void		(*cosine_terms_f32) (const float *a, const float *b, uint32 n,
+									 float *ab, float *aa, float *bb);
+
+	/* Code against code: sum of code[i] * query[i], exact for n <= 16384. */
+	int32		(*dot_u8s8) (const uint8 *code, const int8 *query, uint32 n);
+	void		(*dot4_u8s8) (const uint8 *const codes[4], const int8 *query,
+							  uint32 n, int32 out[4]);
+
+	/*
+	 * Float query against the decoded code offset + step * code[i]: the same
+	 * bits in every variant.
+	 */
+	float		(*l2_squared_sq8) (const float *query, const uint8 *code,
+								   float offset, float step, uint32 n);
+	float		(*inner_product_sq8) (const float *query, const uint8 *code,
+									  float offset, float step, uint32 n);
+	float		(*l1_sq8) (const float *query, const uint8 *code,
+						   float offset, float step, uint32 n);
+
+	/* The same for other kinds of vectors; never NULL. */
+	const OmenHalfKernels *half;
+	const OmenBitKernels *bits;
+} OmenKernels;
+
+/*
+ * The table in force.  It is the scalar one until omen_kernels_select() has
+ * run; the pointer itself never changes within a statement.
+ */
+extern const OmenKernels *omen_kernels;
+
+/* All variants this binary has and this CPU and OS can run, scalar first. */
+extern int	omen_kernels_available(const OmenKernels *const **tables);
+
+/*
+ * Make the named variant current ("auto" for the best one available).
+ * Returns false, changing nothing, if this machine cannot run it.
+ */
+extern bool omen_kernels_select(const char *name);
+
+#endif							/* OMEN_KERNELS_H */

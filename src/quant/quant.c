@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ *
+ * quant.c
+ *	  Choice of a codec by kind.
+ *
+ * The one place that knows which kinds of code exist: a new kind is a file
+ * beside sq8.c and a line here.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "src/quant/quant.h"
+#include "src/quant/sq8.h"
+
+/*
+ * Make a codec.  The caller has checked kind, metric and dims (what comes from
+ * a page or a user is checked there, where an error can be reported).
+ */
+void
+omen_codec_init(OmenCodec *codec, OmenCodeKind kind, OmenMetric metric, uint32 dims)
+{
+	Assert(dims >= 1 && dims <= OMEN_MAX_DIMS);
+
+	memset(codec, 0, sizeof(*codec));
+	codec->kind = kind;
+	switch (kind)
+	{
+		case OMEN_CODE_SQ8:
+			omen_sq8_init(codec, metric, dims);
+			break;
+	}
+}

@@ -1,0 +1,100 @@
+/*-------------------------------------------------------------------------
+ *
+ * quant.h
+ *	  Codes: compact stand-ins for vectors, with the distances between them.
+ *
+ * A codec is one kind of code for one metric and number of dimensions.  The
+ * rest of the system sees a record of two byte strings per vector, factors
+ * and code, whose sizes the codec names, and this table of functions; it
+ * never looks inside.  So a new kind of code is one new file.
+ *
+ * Search distances are floats of which only the order matters ("keys"):
+ *
+ *	metric				key						bound (what SQL's operator returns)
+ *	OMEN_METRIC_L2		squared distance		distance
+ *	OMEN_METRIC_IP		- inner product			- inner product
+ *	OMEN_METRIC_COSINE	1 - inner product		cosine distance
+ *						of normalised vectors
+ *	OMEN_METRIC_L1		distance				distance
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_QUANT_H
+#define OMEN_QUANT_H
+
+#include "src/kernels/kernels.h"
+
+/* Values are part of the on-disk format. */
+typedef enum OmenMetric
+{
+	OMEN_METRIC_L2 = 1,
+	OMEN_METRIC_IP = 2,
+	OMEN_METRIC_COSINE = 3,
+	OMEN_METRIC_L1 = 4
+} OmenMetric;
+
+/* Values are part of the on-disk format. */
+typedef enum OmenCodeKind
+{
+	OMEN_CODE_SQ8 = 1			/* per-vector affine 8-bit codes */
+} OmenCodeKind;
+
+#define OMEN_MAX_DIMS 16000
+
+typedef struct OmenCodec OmenCodec;
+
+/*
+ * A query made ready for a codec.  The caller allocates codec->query_bytes,
+ * aligned to 64 bytes, and prepares it from a float vector (as the caller
+ * gives it: normalised already for cosine) or from a stored code.  It keeps a copy of
+ * what it needs: the sources may go away.
+ */
+typedef struct OmenQuery OmenQuery;
+
+struct OmenCodec
+{
+	OmenCodeKind kind;
+	OmenMetric	metric;
+	uint32		dims;
+	uint32		factor_bytes;	/* multiple of 4 */
+	uint32		identity_bytes; /* leading bytes of the factors which, with the code, decide what
+								 * it decodes to */
+	uint32		code_bytes;		/* multiple of 16 */
+	uint32		query_bytes;	/* multiple of 64 */
+
+	/* Encode x, dims finite floats; padding bytes of the code become zero. */
+	void		(*encode) (const OmenCodec *codec, const float *x,
+						   void *factors, uint8 *code);
+	/* The vector that the code stands for, dims floats. */
+	void		(*decode) (const OmenCodec *codec, const void *factors,
+						   const uint8 *code, float *x);
+	/*
+	 * Widen factors so that they also cover a vector whose factors are
+	 * `other` and whose code is the same (folding of duplicates).
+	 */
+	void		(*absorb) (const OmenCodec *codec, void *factors, const void *other);
+	/* True if both records decode to the same vector. */
+	bool		(*equal) (const OmenCodec *codec, const void *factors_a, const uint8 *code_a,
+						  const void *factors_b, const uint8 *code_b);
+
+	void		(*query_from_vector) (const OmenCodec *codec, OmenQuery *query, const float *x);
+	void		(*query_from_code) (const OmenCodec *codec, OmenQuery *query,
+									const void *factors, const uint8 *code);
+
+	/* Keys of n records (any n >= 0): the search's inner loop. */
+	void		(*keys) (const OmenCodec *codec, const OmenQuery *query, int n,
+						 const void *const *factors, const uint8 *const *codes, float *out);
+	/*
+	 * A value that the SQL operator's result for the true vector cannot be
+	 * below, rounding of both sides included.  Needs a query made by
+	 * query_from_vector.
+	 */
+	double		(*lower_bound) (const OmenCodec *codec, const OmenQuery *query,
+								const void *factors, const uint8 *code);
+};
+
+/* Fill in the codec for a kind, metric and dimensions (1 .. OMEN_MAX_DIMS). */
+extern void omen_codec_init(OmenCodec *codec, OmenCodeKind kind,
+							OmenMetric metric, uint32 dims);
+
+#endif							/* OMEN_QUANT_H */

@@ -1,0 +1,643 @@
+/*-------------------------------------------------------------------------
+ *
+ * sq8.c
+ *	  Per-vector affine 8-bit codes.
+ *
+ * Component i of a vector is stood for by offset + step * code[i], with an
+ * offset and a step of its own for each vector.  Nothing is trained, so codes
+ * never drift and are copied verbatim from one segment to the next.  Vectors
+ * of integers in 0 .. 255 get offset 0 and step 1 and are exact.
+ *
+ * Two kinds of distance:
+ *
+ *	- keys, code against code, decide the graph.  Integer dot products (equal
+ *	  in every kernel) are combined in double in one fixed order, so the keys
+ *	  have the same bits on every machine.  Double leaves no cancellation worth
+ *	  speaking of: factors are floats, sums of codes are integers below 2^31.
+ *
+ *	- the lower bound, float query against code, decides what the executor may
+ *	  return.  With e the norm of x - decoded(x), the triangle inequality (and
+ *	  Hoelder's for the inner product) gives what the distance to x cannot be
+ *	  below; a slack covers the rounding of our kernels and of the operators.
+ *
+ * Finite floats of any size are encoded, with finite factors.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "src/quant/sq8.h"
+
+#include <float.h>
+#include <math.h>
+
+/*
+ * Written into pages as it is (struct of the format, version 1).  The error
+ * comes last: the rest is determined by the decoded vector.
+ */
+typedef struct Sq8Factors
+{
+	float		offset;
+	float		step;			/* >= 0 */
+	uint32		sum;			/* of the codes */
+	uint32		sum_sq;			/* of the squared codes */
+	float		error;			/* norm of x - decoded(x), rounded up */
+} Sq8Factors;
+
+StaticAssertDecl(sizeof(Sq8Factors) == 20, "layout of SQ8 factors");
+
+/*
+ * Head of a query; the code (signed, 64-byte aligned) and the float vector
+ * follow, see sq8_query_code() and sq8_query_vector().
+ */
+typedef struct Sq8Query
+{
+	double		dims;
+	double		offset;
+	double		step;
+	double		twice_step;
+	double		scaled_sum;		/* step * sum of codes */
+	double		scaled_sum_sq;	/* step^2 * sum of squared codes */
+	double		component_sum;	/* of the decoded query: dims * offset + scaled_sum */
+	double		scale;			/* of an L2 key: 1, or 1/2 for cosine */
+
+	/* for lower_bound */
+	double		norm;			/* of the float query */
+	double		rounding;		/* relative, of a float32 sum and of our kernel */
+	double		underflow;		/* absolute: what denormal terms may lose */
+} Sq8Query;
+
+#define SQ8_QUERY_HEAD 128
+
+StaticAssertDecl(sizeof(Sq8Query) <= SQ8_QUERY_HEAD, "head of an SQ8 query");
+
+static inline int8 *
+sq8_query_code(const OmenQuery *query)
+{
+	return (int8 *) query + SQ8_QUERY_HEAD;
+}
+
+static inline float *
+sq8_query_vector(const OmenCodec *codec, const OmenQuery *query)
+{
+	return (float *) ((char *) query + SQ8_QUERY_HEAD + TYPEALIGN(64, codec->code_bytes));
+}
+
+/* ---------- encoding ---------- */
+
+static inline float
+sq8_decode_one(float offset, float step, uint8 code)
+{
+	float		product = step * (float) code;
+
+	return offset + product;
+}
+
+/* True if x holds nothing but integers in 0 .. 255. */
+static bool
+sq8_is_bytes(const float *x, uint32 dims)
+{
+	uint32		from;
+
+	/* in stretches, so that the loop inside has no exit and is vectorised */
+	for (from = 0; from < dims; from += 64)
+	{
+		uint32		to = Min(from + 64, dims);
+		int			n_bad = 0;
+		uint32		i;
+
+		for (i = from; i < to; i++)
+		{
+			float		bounded = Min(Max(x[i], 0.0f), 255.0f);
+
+			n_bad += ((float) (int32) bounded != x[i]);
+		}
+		if (n_bad > 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+sq8_range(const float *x, uint32 dims, float *min, float *max)
+{
+	float		lo = x[0];
+	float		hi = x[0];
+	uint32		i;
+
+	for (i = 1; i < dims; i++)
+	{
+		lo = Min(lo, x[i]);
+		hi = Max(hi, x[i]);
+	}
+	/* no negative zeros: equal vectors are to have equal factors */
+	*min = lo + 0.0f;
+	*max = hi + 0.0f;
+}
+
+/*
+ * Offset and step for values in min .. max.  A range that float cannot hold
+ * is covered in the middle only: such vectors are coarse, but never infinite.
+ */
+static void
+sq8_choose_step(float min, float max, float *offset, float *step)
+{
+	double		range = (double) max - (double) min;
+
+	*offset = min;
+	if (range > FLT_MAX)
+	{
+		range = FLT_MAX;
+		*offset = (float) (((double) max + (double) min) / 2 - range / 2);
+	}
+
+	*step = (float) (range / 255.0);
+	while (isinf(sq8_decode_one(*offset, *step, 255)))
+		*step = nextafterf(*step, 0.0f);
+}
+
+/*
+ * Norm of x - decoded(x), as a float that is never below it: L1 for the L1
+ * metric, else L2.
+ */
+static float
+sq8_error(const OmenCodec *codec, const float *x, const Sq8Factors *factors,
+		  const uint8 *code)
+{
+	double		sum = 0;
+	float		error;
+	uint32		i;
+
+	if (codec->metric == OMEN_METRIC_L1)
+	{
+		for (i = 0; i < codec->dims; i++)
+			sum += fabs((double) x[i] -
+						(double) sq8_decode_one(factors->offset, factors->step, code[i]));
+	}
+	else
+	{
+		for (i = 0; i < codec->dims; i++)
+		{
+			double		diff = (double) x[i] -
+			(double) sq8_decode_one(factors->offset, factors->step, code[i]);
+
+			sum += diff * diff;
+		}
+		sum = sqrt(sum);
+	}
+
+	/* 16,000 additions lose less than this */
+	sum *= 1.0 + 1e-10;
+	if (sum >= FLT_MAX)
+		return FLT_MAX;
+	error = (float) sum;
+	if ((double) error < sum)
+		error = nextafterf(error, FLT_MAX);
+	return error;
+}
+
+static void
+sq8_encode(const OmenCodec *codec, const float *x, void *factors, uint8 *code)
+{
+	Sq8Factors *f = factors;
+	bool		exact = sq8_is_bytes(x, codec->dims);
+	uint32		sum = 0;
+	uint32		sum_sq = 0;
+	uint32		i;
+
+	if (exact)
+	{
+		f->offset = 0.0f;
+		f->step = 1.0f;
+		for (i = 0; i < codec->dims; i++)
+			code[i] = (uint8) (int32) x[i];
+	}
+	else
+	{
+		float		min;
+		float		max;
+		double		inverse;
+
+		sq8_range(x, codec->dims, &min, &max);
+		sq8_choose_step(min, max, &f->offset, &f->step);
+		inverse = f->step > 0 ? 1.0 / (double) f->step : 0.0;
+		for (i = 0; i < codec->dims; i++)
+		{
+			double		value = ((double) x[i] - (double) f->offset) * inverse;
+
+			value = Min(Max(value, 0.0), 255.0);
+			code[i] = (uint8) (int32) (value + 0.5);
+		}
+	}
+	memset(code + codec->dims, 0, codec->code_bytes - codec->dims);
+
+	for (i = 0; i < codec->dims; i++)
+	{
+		sum += code[i];
+		sum_sq += (uint32) code[i] * code[i];
+	}
+	f->sum = sum;
+	f->sum_sq = sum_sq;
+	f->error = exact ? 0.0f : sq8_error(codec, x, f, code);
+}
+
+static void
+sq8_decode(const OmenCodec *codec, const void *factors, const uint8 *code, float *x)
+{
+	const Sq8Factors *f = factors;
+	uint32		i;
+
+	for (i = 0; i < codec->dims; i++)
+		x[i] = sq8_decode_one(f->offset, f->step, code[i]);
+}
+
+/* Both vectors lie around the same decoded one: the wider error holds for both. */
+static void
+sq8_absorb(const OmenCodec *codec pg_attribute_unused(), void *factors, const void *other)
+{
+	Sq8Factors *f = factors;
+	const Sq8Factors *o = other;
+
+	f->error = Max(f->error, o->error);
+}
+
+/*
+ * Encoding maps a vector to one offset, step and code, so records that decode
+ * equal are those that are equal in all of these.
+ */
+static bool
+sq8_equal(const OmenCodec *codec, const void *factors_a, const uint8 *code_a,
+		  const void *factors_b, const uint8 *code_b)
+{
+	const Sq8Factors *a = factors_a;
+	const Sq8Factors *b = factors_b;
+
+	return a->offset == b->offset && a->step == b->step &&
+		memcmp(code_a, code_b, codec->code_bytes) == 0;
+}
+
+/* ---------- queries ---------- */
+
+/*
+ * What both kinds of query have: constants, and the code less 128, which makes
+ * it signed as the kernels want it (sq8_collect_terms() puts the 128 back).
+ */
+static void
+sq8_query_prepare(const OmenCodec *codec, Sq8Query *q, const Sq8Factors *f,
+				  const uint8 *code)
+{
+	int8	   *signed_code = sq8_query_code((OmenQuery *) q);
+	uint32		i;
+
+	q->dims = codec->dims;
+	q->offset = f->offset;
+	q->step = f->step;
+	q->twice_step = 2.0 * q->step;
+	q->scaled_sum = q->step * (double) f->sum;
+	q->scaled_sum_sq = q->step * q->step * (double) f->sum_sq;
+	q->component_sum = q->dims * q->offset + q->scaled_sum;
+	q->scale = codec->metric == OMEN_METRIC_COSINE ? 0.5 : 1.0;
+
+	/* this runs for each link that the build looks at: in large pieces */
+	for (i = 0; i < codec->code_bytes; i += 16)
+	{
+		uint64		piece[2];
+
+		memcpy(piece, code + i, 16);
+		piece[0] ^= UINT64CONST(0x8080808080808080);
+		piece[1] ^= UINT64CONST(0x8080808080808080);
+		memcpy(signed_code + i, piece, 16);
+	}
+}
+
+static void
+sq8_query_from_code(const OmenCodec *codec, OmenQuery *query,
+					const void *factors, const uint8 *code)
+{
+	sq8_query_prepare(codec, (Sq8Query *) query, factors, code);
+	if (codec->metric == OMEN_METRIC_L1)
+		sq8_decode(codec, factors, code, sq8_query_vector(codec, query));
+}
+
+static void
+sq8_query_from_vector(const OmenCodec *codec, OmenQuery *query, const float *x)
+{
+	Sq8Query   *q = (Sq8Query *) query;
+	uint8	   *code = (uint8 *) sq8_query_code(query);
+	Sq8Factors	factors;
+	double		norm_sq = 0;
+	uint32		i;
+
+	/* the code is turned into its signed form where it lies */
+	sq8_encode(codec, x, &factors, code);
+	sq8_query_prepare(codec, q, &factors, code);
+	memcpy(sq8_query_vector(codec, query), x, codec->dims * sizeof(float));
+
+	for (i = 0; i < codec->dims; i++)
+		norm_sq += (double) x[i] * x[i];
+	q->norm = sqrt(norm_sq) * (1.0 + 1e-10);
+
+	/*
+	 * Relative to the sum of the absolute terms, the operators' kernels are
+	 * good to (dims / 16 + 16) epsilon, ours to half of that.  A product or
+	 * square below the normal range errs by up to half of the least denormal.
+	 */
+	q->rounding = (3.0 * q->dims / 32.0 + 32.0) * FLT_EPSILON;
+	q->underflow = q->dims * ldexp(1.0, -148);
+}
+
+/* ---------- keys ---------- */
+
+/* As many keys are computed at a time. */
+#define SQ8_KEYS_AT_ONCE 4
+
+/*
+ * The numbers of four records that keys depend on, by kind, so that the
+ * compiler can do four keys' arithmetic side by side.  Sums of codes and of
+ * their squares are below 2^31.
+ */
+typedef struct Sq8Terms
+{
+	double		offset[SQ8_KEYS_AT_ONCE];
+	double		step[SQ8_KEYS_AT_ONCE];
+	double		sum[SQ8_KEYS_AT_ONCE];
+	double		sum_sq[SQ8_KEYS_AT_ONCE];
+	double		cross_sum[SQ8_KEYS_AT_ONCE];	/* of code * query code */
+} Sq8Terms;
+
+/* Collect the terms, given the dot products with the signed query code. */
+static inline void
+sq8_collect_terms(Sq8Terms *terms, const void *const *factors, const int32 *dots)
+{
+	int			i;
+
+	for (i = 0; i < SQ8_KEYS_AT_ONCE; i++)
+	{
+		const Sq8Factors *f = factors[i];
+
+		terms->offset[i] = f->offset;
+		terms->step[i] = f->step;
+		terms->sum[i] = (int32) f->sum;
+		terms->sum_sq[i] = (int32) f->sum_sq;
+		terms->cross_sum[i] = dots[i] + 128 * (int32) f->sum;
+	}
+}
+
+/*
+ * Squared distances of decoded vectors, a code's (oc + sc * c) and the
+ * query's (oq + sq * d).  With D = oc - oq it is the sum of
+ * (D + sc * c - sq * d)^2, multiplied out:
+ *
+ *	dims D^2 + 2 D (sc sum(c) - sq sum(d)) + sc^2 sum(c^2) + sq^2 sum(d^2)
+ *	- 2 sc sq sum(c d)
+ */
+static inline void
+sq8_four_keys_l2(const Sq8Query *q, const Sq8Terms *t, float *out)
+{
+	int			i;
+
+	for (i = 0; i < SQ8_KEYS_AT_ONCE; i++)
+	{
+		double		offset_diff = t->offset[i] - q->offset;
+		double		sum_diff = t->step[i] * t->sum[i] - q->scaled_sum;
+		double		key;
+
+		key = offset_diff * (q->dims * offset_diff + 2.0 * sum_diff);
+		key += t->step[i] * (t->step[i] * t->sum_sq[i] - q->twice_step * t->cross_sum[i]);
+		key += q->scaled_sum_sq;
+		key *= q->scale;
+		key = key > 0.0 ? key : 0.0;
+		out[i] = (float) (key < FLT_MAX ? key : FLT_MAX);
+	}
+}
+
+/* - inner products: the sum of (oc + sc * c) * (oq + sq * d), multiplied out */
+static inline void
+sq8_four_keys_ip(const Sq8Query *q, const Sq8Terms *t, float *out)
+{
+	int			i;
+
+	for (i = 0; i < SQ8_KEYS_AT_ONCE; i++)
+	{
+		double		product;
+
+		product = q->component_sum * t->offset[i];
+		product += t->step[i] * (q->offset * t->sum[i] + q->step * t->cross_sum[i]);
+		product = product > -FLT_MAX ? product : -FLT_MAX;
+		out[i] = -(float) (product < FLT_MAX ? product : FLT_MAX);
+	}
+}
+
+/* The last n < 4 records, filled up with the last of them. */
+static inline void
+sq8_fill_up(int n, const void *const *factors, const uint8 *const *codes,
+			const void **four_factors, const uint8 **four_codes)
+{
+	int			i;
+
+	for (i = 0; i < SQ8_KEYS_AT_ONCE; i++)
+	{
+		four_factors[i] = factors[Min(i, n - 1)];
+		four_codes[i] = codes[Min(i, n - 1)];
+	}
+}
+
+/*
+ * Keys of n records.  four_keys is a constant, so this becomes one function
+ * for each kind of key.
+ */
+static pg_attribute_always_inline void
+sq8_keys(const OmenCodec *codec, const OmenQuery *query, int n,
+		 const void *const *factors, const uint8 *const *codes, float *out,
+		 void (*four_keys) (const Sq8Query *, const Sq8Terms *, float *))
+{
+	const Sq8Query *q = (const Sq8Query *) query;
+	const int8 *query_code = sq8_query_code(query);
+	Sq8Terms	terms;
+	int32		dots[SQ8_KEYS_AT_ONCE];
+	int			i;
+
+	for (i = 0; i + SQ8_KEYS_AT_ONCE <= n; i += SQ8_KEYS_AT_ONCE)
+	{
+		omen_kernels->dot4_u8s8(codes + i, query_code, codec->code_bytes, dots);
+		sq8_collect_terms(&terms, factors + i, dots);
+		four_keys(q, &terms, out + i);
+	}
+	if (i < n)
+	{
+		const void *rest_factors[SQ8_KEYS_AT_ONCE];
+		const uint8 *rest_codes[SQ8_KEYS_AT_ONCE];
+		float		rest[SQ8_KEYS_AT_ONCE];
+
+		sq8_fill_up(n - i, factors + i, codes + i, rest_factors, rest_codes);
+		omen_kernels->dot4_u8s8(rest_codes, query_code, codec->code_bytes, dots);
+		sq8_collect_terms(&terms, rest_factors, dots);
+		four_keys(q, &terms, rest);
+		memcpy(out + i, rest, sizeof(float) * (n - i));
+	}
+}
+
+static void
+sq8_keys_l2(const OmenCodec *codec, const OmenQuery *query, int n,
+			const void *const *factors, const uint8 *const *codes, float *out)
+{
+	sq8_keys(codec, query, n, factors, codes, out, sq8_four_keys_l2);
+}
+
+static void
+sq8_keys_ip(const OmenCodec *codec, const OmenQuery *query, int n,
+			const void *const *factors, const uint8 *const *codes, float *out)
+{
+	sq8_keys(codec, query, n, factors, codes, out, sq8_four_keys_ip);
+}
+
+static void
+sq8_keys_l1(const OmenCodec *codec, const OmenQuery *query, int n,
+			const void *const *factors, const uint8 *const *codes, float *out)
+{
+	const float *vector = sq8_query_vector(codec, query);
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		const Sq8Factors *f = factors[i];
+		float		key = omen_kernels->l1_sq8(vector, codes[i], f->offset, f->step, codec->dims);
+
+		out[i] = Min(key, FLT_MAX);
+	}
+}
+
+/* ---------- lower bounds ---------- */
+
+/*
+ * What the float32 distance between the true vectors cannot be below, not yet
+ * clamped at 0.  An overflow says nothing: the bound is then trivial.
+ */
+static double
+sq8_l2_bound(const OmenCodec *codec, const Sq8Query *q, const OmenQuery *query,
+			 const Sq8Factors *f, const uint8 *code)
+{
+	double		distance_sq = omen_kernels->l2_squared_sq8(sq8_query_vector(codec, query), code,
+														   f->offset, f->step, codec->dims);
+
+	if (!(distance_sq <= FLT_MAX))
+		return 0.0;
+
+	/* the root halves relative errors and lifts what underflow has lost */
+	return sqrt(distance_sq) * (1.0 - q->rounding / 2) - f->error - 2 * sqrt(q->underflow);
+}
+
+static double
+sq8_lower_bound_l2(const OmenCodec *codec, const OmenQuery *query,
+				   const void *factors, const uint8 *code)
+{
+	double		bound = sq8_l2_bound(codec, (const Sq8Query *) query, query, factors, code);
+
+	return Max(bound, 0.0);
+}
+
+/*
+ * For unit vectors the cosine distance is half the squared distance, and the
+ * bound by way of the latter is tighter than Hoelder's: the error counts by
+ * |q - x| instead of by |q| |x|.  The operator works on the vectors before
+ * they were normalised, with three float32 sums; that, and that "unit" holds
+ * but to rounding, is absolute.
+ */
+static double
+sq8_lower_bound_cosine(const OmenCodec *codec, const OmenQuery *query,
+					   const void *factors, const uint8 *code)
+{
+	const Sq8Query *q = (const Sq8Query *) query;
+	double		distance = sq8_l2_bound(codec, q, query, factors, code);
+	double		bound;
+
+	distance = Max(distance, 0.0);
+	bound = distance * distance / 2 - 3 * q->rounding;
+	return Max(bound, 0.0);
+}
+
+/* Norm of the decoded vector, from the factors alone. */
+static double
+sq8_decoded_norm(const OmenCodec *codec, const Sq8Factors *f)
+{
+	double		offset = f->offset;
+	double		step = f->step;
+	double		norm_sq;
+
+	norm_sq = codec->dims * offset * offset + 2 * offset * step * f->sum +
+		step * step * f->sum_sq;
+	return sqrt(Max(norm_sq, 0.0)) * (1.0 + 1e-10);
+}
+
+static double
+sq8_lower_bound_ip(const OmenCodec *codec, const OmenQuery *query,
+				   const void *factors, const uint8 *code)
+{
+	const Sq8Query *q = (const Sq8Query *) query;
+	const Sq8Factors *f = factors;
+	double		magnitude = q->norm * (sq8_decoded_norm(codec, f) + f->error);
+	double		product;
+
+	/* near overflow the operator may say anything */
+	if (!(magnitude < FLT_MAX / 4) || f->error >= FLT_MAX)
+		return -INFINITY;
+
+	product = omen_kernels->inner_product_sq8(sq8_query_vector(codec, query), code,
+											  f->offset, f->step, codec->dims);
+	return -product - q->norm * f->error - q->rounding * magnitude - 2 * q->underflow;
+}
+
+static double
+sq8_lower_bound_l1(const OmenCodec *codec, const OmenQuery *query,
+				   const void *factors, const uint8 *code)
+{
+	const Sq8Query *q = (const Sq8Query *) query;
+	const Sq8Factors *f = factors;
+	double		distance = omen_kernels->l1_sq8(sq8_query_vector(codec, query), code,
+												f->offset, f->step, codec->dims);
+	double		bound;
+
+	if (!(distance <= FLT_MAX))
+		return 0.0;
+	bound = distance * (1.0 - q->rounding) - f->error;
+	return Max(bound, 0.0);
+}
+
+/* ---------- the table ---------- */
+
+void
+omen_sq8_init(OmenCodec *codec, OmenMetric metric, uint32 dims)
+{
+	codec->metric = metric;
+	codec->dims = dims;
+	codec->factor_bytes = sizeof(Sq8Factors);
+	codec->identity_bytes = offsetof(Sq8Factors, sum);	/* offset and step */
+	codec->code_bytes = TYPEALIGN(16, dims);
+	codec->query_bytes = SQ8_QUERY_HEAD + TYPEALIGN(64, codec->code_bytes) +
+		TYPEALIGN(64, dims * sizeof(float));
+
+	codec->encode = sq8_encode;
+	codec->decode = sq8_decode;
+	codec->absorb = sq8_absorb;
+	codec->equal = sq8_equal;
+	codec->query_from_vector = sq8_query_from_vector;
+	codec->query_from_code = sq8_query_from_code;
+
+	switch (metric)
+	{
+		case OMEN_METRIC_L2:
+			codec->keys = sq8_keys_l2;
+			codec->lower_bound = sq8_lower_bound_l2;
+			break;
+		case OMEN_METRIC_COSINE:
+			codec->keys = sq8_keys_l2;	/* halved, see Sq8Query.scale */
+			codec->lower_bound = sq8_lower_bound_cosine;
+			break;
+		case OMEN_METRIC_IP:
+			codec->keys = sq8_keys_ip;
+			codec->lower_bound = sq8_lower_bound_ip;
+			break;
+		case OMEN_METRIC_L1:
+			codec->keys = sq8_keys_l1;
+			codec->lower_bound = sq8_lower_bound_l1;
+			break;
+	}
+}

@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * column.h
+ *	  Where the records of a column lie in its pages.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_COLUMN_H
+#define OMEN_COLUMN_H
+
+#include "src/storage/metapage.h"
+
+typedef struct OmenColumnShape
+{
+	uint32		head_bytes;
+	uint32		body_bytes;
+	uint32		per_page;		/* records a page, or 0 if a record spans pages */
+	uint32		pages_per_record;	/* 1, or more if per_page is 0 */
+	uint32		body_start;		/* offset of the first body in the page */
+} OmenColumnShape;
+
+extern void omen_column_shape(const OmenMeta *meta, OmenColumnId column, OmenColumnShape *shape);
+extern uint32 omen_column_blocks(const OmenColumnShape *shape, uint32 n_records);
+extern uint32 omen_column_count(const OmenSegment *segment, OmenColumnId column);
+
+/* Rows of a tail: fixed stride, or pages of their own each. */
+typedef struct OmenRowShape
+{
+	uint32		row_bytes;		/* header, factors, code */
+	uint32		per_page;		/* 0 if a row spans pages */
+	uint32		pages_per_row;
+} OmenRowShape;
+
+extern void omen_row_shape(const OmenMeta *meta, OmenRowShape *shape);
+
+extern void omen_page_init(Page page, uint16 kind, uint32 segment_id,
+						   uint16 column, uint32 logical_block);
+
+#endif							/* OMEN_COLUMN_H */

@@ -1,0 +1,286 @@
+/*-------------------------------------------------------------------------
+ *
+ * extent.c
+ *	  Space in the relation file: taking, giving back, finding blocks.
+ *
+ * There is no map of free space: every block below meta->end_block that no
+ * entry of the directory names is free, so the directory is the only truth
+ * and a crash cannot make the two disagree.  Taking space is rare (a segment,
+ * or another extent of the tail), and computing the gaps between at most
+ * OMEN_MAX_SEGMENTS * OMEN_MAX_RUNS runs is cheap.
+ *
+ * Whoever takes space holds the relation extension lock from reading the
+ * directory to changing it, so that two never take the same blocks; the file
+ * is extended before the directory names the blocks, so that a block which
+ * the directory names can always be read.
+ *
+ * Space is given back in two steps.  A merge marks what it has replaced
+ * RETIRED, with the next transaction id: scans which copied the directory
+ * before that have older snapshots and may go on reading.  Once every
+ * snapshot of that age is gone (the rule nbtree uses for deleted pages), the
+ * entry is dropped.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "src/storage/extent.h"
+
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "utils/snapmgr.h"
+
+#define MAX_TAKEN (OMEN_MAX_SEGMENTS * OMEN_MAX_RUNS + 2)
+
+static int
+compare_runs(const void *a, const void *b)
+{
+	BlockNumber left = ((const OmenRun *) a)->start;
+	BlockNumber right = ((const OmenRun *) b)->start;
+
+	return (left > right) - (left < right);
+}
+
+static int
+compare_longest_first(const void *a, const void *b)
+{
+	uint32		left = ((const OmenRun *) a)->n_blocks;
+	uint32		right = ((const OmenRun *) b)->n_blocks;
+
+	return (left < right) - (left > right);
+}
+
+/* The gaps between the runs of all segments, below meta->end_block; returns how many. */
+static int
+find_gaps(const OmenMeta *meta, OmenRun *gaps)
+{
+	OmenRun		taken[MAX_TAKEN];
+	int			n_taken = 0;
+	int			n_gaps = 0;
+	BlockNumber next = OMEN_META_BLOCK + 1;
+
+	for (uint32 i = 0; i < meta->n_segments; i++)
+		for (int run = 0; run < meta->segments[i].n_runs; run++)
+			taken[n_taken++] = meta->segments[i].runs[run];
+	qsort(taken, n_taken, sizeof(OmenRun), compare_runs);
+	taken[n_taken].start = meta->end_block;
+	taken[n_taken].n_blocks = 0;
+	n_taken++;
+
+	for (int i = 0; i < n_taken; i++)
+	{
+		if (taken[i].start > next)
+		{
+			gaps[n_gaps].start = next;
+			gaps[n_gaps].n_blocks = taken[i].start - next;
+			n_gaps++;
+		}
+		next = Max(next, taken[i].start + taken[i].n_blocks);
+	}
+	return n_gaps;
+}
+
+/*
+ * Choose runs for n_blocks, at most max_runs: the longest gaps if they
+ * suffice, else the end of the file.  Returns the number of runs, ascending.
+ */
+static int
+choose_runs(Relation index, OmenMeta *meta, uint32 n_blocks, OmenRun *runs, int max_runs)
+{
+	OmenRun		gaps[MAX_TAKEN];
+	int			n_gaps = find_gaps(meta, gaps);
+	int			n_runs = 0;
+	uint32		found = 0;
+
+	qsort(gaps, n_gaps, sizeof(OmenRun), compare_longest_first);
+	while (n_runs < Min(n_gaps, max_runs) && found < n_blocks)
+	{
+		runs[n_runs] = gaps[n_runs];
+		runs[n_runs].n_blocks = Min(runs[n_runs].n_blocks, n_blocks - found);
+		found += runs[n_runs++].n_blocks;
+	}
+	if (found == n_blocks)
+	{
+		qsort(runs, n_runs, sizeof(OmenRun), compare_runs);
+		return n_runs;
+	}
+
+	if (n_blocks > MaxBlockNumber - meta->end_block)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("cannot extend index \"%s\" beyond %u blocks",
+						RelationGetRelationName(index), MaxBlockNumber)));
+	runs[0].start = meta->end_block;
+	runs[0].n_blocks = n_blocks;
+	meta->end_block += n_blocks;
+	return 1;
+}
+
+/* Make the file at least n_blocks long.  The caller holds the extension lock. */
+static void
+extend_file(Relation index, BlockNumber n_blocks)
+{
+	BlockNumber have = RelationGetNumberOfBlocks(index);
+
+	while (have < n_blocks)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ReleaseBuffer(ReadBufferExtended(index, MAIN_FORKNUM, P_NEW, RBM_NORMAL, NULL));
+		have++;
+	}
+}
+
+/*
+ * Take n_blocks for a new segment and enter it into the directory in the
+ * given state.  Returns false, changing nothing, if the directory is full.
+ */
+bool
+omen_extent_add_segment(Relation index, uint8 kind, uint8 state,
+						uint32 n_blocks, OmenSegment *segment)
+{
+	OmenMeta   *meta = palloc(sizeof(OmenMeta));
+	OmenMetaChange change;
+
+	LockRelationForExtension(index, ExclusiveLock);
+	omen_meta_read(index, meta);
+	if (meta->n_segments >= OMEN_MAX_SEGMENTS ||
+		(state == OMEN_STATE_OPEN && omen_meta_open_tail(meta) != NULL))
+	{
+		UnlockRelationForExtension(index, ExclusiveLock);
+		pfree(meta);
+		return false;
+	}
+
+	memset(segment, 0, sizeof(*segment));
+	segment->kind = kind;
+	segment->state = state;
+	segment->n_blocks = n_blocks;
+	segment->null_list = OMEN_NO_LIST;
+	segment->undirected_list = OMEN_NO_LIST;
+	segment->n_runs = choose_runs(index, meta, n_blocks, segment->runs, OMEN_MAX_RUNS);
+	extend_file(index, meta->end_block);
+
+	omen_meta_change_begin(index, &change);
+	segment->id = change.meta->next_segment_id++;
+	change.meta->end_block = meta->end_block;
+	change.meta->segments[change.meta->n_segments++] = *segment;
+	omen_meta_change_commit(&change);
+	UnlockRelationForExtension(index, ExclusiveLock);
+	pfree(meta);
+	return true;
+}
+
+/*
+ * Give the open tail, which the caller knows to have have_blocks, another
+ * n_blocks.  Returns false if it has been closed meanwhile or has no place
+ * for another run; true also if somebody else has just grown it.
+ */
+bool
+omen_extent_grow_tail(Relation index, uint32 segment_id, uint32 have_blocks, uint32 n_blocks)
+{
+	OmenMeta   *meta = palloc(sizeof(OmenMeta));
+	OmenMetaChange change;
+	OmenSegment *tail;
+	OmenRun		run;
+	bool		adjacent;
+
+	LockRelationForExtension(index, ExclusiveLock);
+	omen_meta_read(index, meta);
+	tail = omen_meta_find(meta, segment_id);
+	if (tail == NULL || tail->state != OMEN_STATE_OPEN)
+	{
+		UnlockRelationForExtension(index, ExclusiveLock);
+		pfree(meta);
+		return false;
+	}
+
+	if (tail->n_blocks != have_blocks)
+	{
+		UnlockRelationForExtension(index, ExclusiveLock);
+		pfree(meta);
+		return true;
+	}
+
+	/* A single run: from the longest gap, or at the end of the file. */
+	(void) choose_runs(index, meta, n_blocks, &run, 1);
+	adjacent = run.start == tail->runs[tail->n_runs - 1].start + tail->runs[tail->n_runs - 1].n_blocks;
+	if (!adjacent && tail->n_runs == OMEN_MAX_RUNS)
+	{
+		UnlockRelationForExtension(index, ExclusiveLock);
+		pfree(meta);
+		return false;
+	}
+	extend_file(index, meta->end_block);
+
+	omen_meta_change_begin(index, &change);
+	change.meta->end_block = meta->end_block;
+	tail = omen_meta_find(change.meta, segment_id);
+	if (tail == NULL || tail->state != OMEN_STATE_OPEN)	/* closed since we looked */
+	{
+		omen_meta_change_abort(&change);
+		UnlockRelationForExtension(index, ExclusiveLock);
+		pfree(meta);
+		return false;
+	}
+	if (adjacent)
+		tail->runs[tail->n_runs - 1].n_blocks += n_blocks;
+	else
+		tail->runs[tail->n_runs++] = run;
+	tail->n_blocks += n_blocks;
+	omen_meta_change_commit(&change);
+	UnlockRelationForExtension(index, ExclusiveLock);
+	pfree(meta);
+	return true;
+}
+
+/* Physical block of a logical one. */
+BlockNumber
+omen_extent_block(Relation index, const OmenSegment *segment, uint32 logical_block)
+{
+	uint32		left = logical_block;
+
+	for (int i = 0; i < segment->n_runs && i < OMEN_MAX_RUNS; i++)
+	{
+		if (left < segment->runs[i].n_blocks)
+			return segment->runs[i].start + left;
+		left -= segment->runs[i].n_blocks;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("segment %u of index \"%s\" has no block %u",
+					segment->id, RelationGetRelationName(index), logical_block),
+			 errhint("Please REINDEX it.")));
+	return InvalidBlockNumber;	/* keep compiler quiet */
+}
+
+/*
+ * Drop the entries whose space can be used again: retired ones that no
+ * snapshot can need, and what a crash left half built.  The caller holds the
+ * index's maintenance lock, so that nothing is being built now.
+ */
+void
+omen_extent_reclaim(Relation index)
+{
+	OmenMetaChange change;
+	bool		changed = false;
+
+	omen_meta_change_begin(index, &change);
+	for (int i = change.meta->n_segments - 1; i >= 0; i--)
+	{
+		OmenSegment *segment = &change.meta->segments[i];
+
+		if (segment->state == OMEN_STATE_BUILDING ||
+			(segment->state == OMEN_STATE_RETIRED &&
+			 GlobalVisCheckRemovableFullXid(NULL, FullTransactionIdFromU64(segment->retire_xid))))
+		{
+			omen_meta_remove(change.meta, segment);
+			changed = true;
+		}
+	}
+	if (changed)
+		omen_meta_change_commit(&change);
+	else
+		omen_meta_change_abort(&change);
+}

@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * extent.h
+ *	  Space in the relation file: taking, giving back, finding blocks.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_EXTENT_H
+#define OMEN_EXTENT_H
+
+#include "src/storage/metapage.h"
+
+extern bool omen_extent_add_segment(Relation index, uint8 kind, uint8 state,
+									uint32 n_blocks, OmenSegment *segment);
+extern bool omen_extent_grow_tail(Relation index, uint32 segment_id,
+									  uint32 have_blocks, uint32 n_blocks);
+extern BlockNumber omen_extent_block(Relation index, const OmenSegment *segment, uint32 logical_block);
+extern void omen_extent_reclaim(Relation index);
+
+#endif							/* OMEN_EXTENT_H */

@@ -1,0 +1,158 @@
+/*-------------------------------------------------------------------------
+ *
+ * metapage.c
+ *	  Creating, reading and changing the metapage.
+ *
+ * A reader copies the whole page under the share lock and then works from its
+ * copy; the rules for retired space (extent.c) keep what the copy names
+ * readable for as long as the reader's snapshot lives.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "src/storage/metapage.h"
+
+#include "access/xloginsert.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+
+static void
+check_meta(Relation index, Page page)
+{
+	OmenMeta   *meta = (OmenMeta *) PageGetContents(page);
+
+	if (PageIsNew(page) || PageGetSpecialSize(page) != sizeof(OmenPageTrailer) ||
+		OmenPageGetTrailer(page)->kind != OMEN_PAGE_META ||
+		meta->magic != OMEN_MAGIC)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" does not begin with an omenhnsw metapage",
+						RelationGetRelationName(index)),
+				 errhint("Please REINDEX it.")));
+
+	if (meta->version < OMEN_FORMAT_OLDEST || meta->min_version > OMEN_FORMAT_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" has format version %u, this omenvec reads versions %u to %u",
+						RelationGetRelationName(index), meta->version,
+						OMEN_FORMAT_OLDEST, OMEN_FORMAT_VERSION),
+				 errhint("Please REINDEX it.")));
+
+	if (meta->n_segments > OMEN_MAX_SEGMENTS || meta->code_bytes == 0 ||
+		meta->code_bytes > 4 * 65536 || meta->factor_bytes > 256 ||
+		meta->m < 2 || meta->m > 100)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("metapage of index \"%s\" is damaged",
+						RelationGetRelationName(index)),
+				 errhint("Please REINDEX it.")));
+}
+
+static void
+init_meta_page(Page page, const OmenMeta *meta)
+{
+	OmenPageTrailer *trailer;
+
+	PageInit(page, BLCKSZ, sizeof(OmenPageTrailer));
+	trailer = OmenPageGetTrailer(page);
+	trailer->kind = OMEN_PAGE_META;
+	trailer->page_id = OMEN_PAGE_ID;
+	memcpy(PageGetContents(page), meta, sizeof(OmenMeta));
+	((PageHeader) page)->pd_lower = (char *) PageGetContents(page) + sizeof(OmenMeta) - (char *) page;
+}
+
+/*
+ * Write block 0 of a fork that has no blocks yet.  The init fork of an
+ * unlogged index is logged although the index is not: it must survive a crash.
+ */
+void
+omen_meta_create(Relation index, ForkNumber fork, const OmenMeta *meta)
+{
+	Buffer		buffer = ReadBufferExtended(index, fork, P_NEW, RBM_NORMAL, NULL);
+
+	Assert(BufferGetBlockNumber(buffer) == OMEN_META_BLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+
+	START_CRIT_SECTION();
+	init_meta_page(BufferGetPage(buffer), meta);
+	MarkBufferDirty(buffer);
+	if (RelationNeedsWAL(index) || fork == INIT_FORKNUM)
+		log_newpage_buffer(buffer, true);
+	END_CRIT_SECTION();
+
+	UnlockReleaseBuffer(buffer);
+}
+
+/* Copy the metapage; the entries of meta->segments beyond n_segments are undefined. */
+void
+omen_meta_read(Relation index, OmenMeta *meta)
+{
+	Buffer		buffer = ReadBuffer(index, OMEN_META_BLOCK);
+	OmenMeta   *on_page;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	check_meta(index, BufferGetPage(buffer));
+	on_page = (OmenMeta *) PageGetContents(BufferGetPage(buffer));
+	memcpy(meta, on_page,
+		   offsetof(OmenMeta, segments) + on_page->n_segments * sizeof(OmenSegment));
+	UnlockReleaseBuffer(buffer);
+}
+
+/* Lock the metapage and hand out a copy of it to edit; nothing happens before commit. */
+void
+omen_meta_change_begin(Relation index, OmenMetaChange *change)
+{
+	change->buffer = ReadBuffer(index, OMEN_META_BLOCK);
+	LockBuffer(change->buffer, BUFFER_LOCK_EXCLUSIVE);
+	check_meta(index, BufferGetPage(change->buffer));
+	change->xlog = GenericXLogStart(index);
+	change->meta = (OmenMeta *)
+		PageGetContents(GenericXLogRegisterBuffer(change->xlog, change->buffer, 0));
+}
+
+void
+omen_meta_change_commit(OmenMetaChange *change)
+{
+	GenericXLogFinish(change->xlog);
+	UnlockReleaseBuffer(change->buffer);
+}
+
+void
+omen_meta_change_abort(OmenMetaChange *change)
+{
+	GenericXLogAbort(change->xlog);
+	UnlockReleaseBuffer(change->buffer);
+}
+
+/* The entry of a segment, or NULL. */
+OmenSegment *
+omen_meta_find(OmenMeta *meta, uint32 segment_id)
+{
+	for (uint32 i = 0; i < meta->n_segments; i++)
+		if (meta->segments[i].id == segment_id)
+			return &meta->segments[i];
+	return NULL;
+}
+
+/* The tail that accepts rows, or NULL (as in an index that was just built). */
+OmenSegment *
+omen_meta_open_tail(OmenMeta *meta)
+{
+	for (uint32 i = 0; i < meta->n_segments; i++)
+		if (meta->segments[i].state == OMEN_STATE_OPEN)
+			return &meta->segments[i];
+	return NULL;
+}
+
+/* Take an entry out of a directory being changed; its blocks belong to nobody then. */
+void
+omen_meta_remove(OmenMeta *meta, OmenSegment *segment)
+{
+	OmenSegment *last = &meta->segments[meta->n_segments - 1];
+
+	if (segment != last)
+		*segment = *last;
+	memset(last, 0, sizeof(OmenSegment));
+	meta->n_segments--;
+}

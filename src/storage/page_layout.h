@@ -1,0 +1,222 @@
+/*-------------------------------------------------------------------------
+ *
+ * page_layout.h
+ *	  Every byte of an omenhnsw relation: the only declaration of it.
+ *
+ * All structs are read and written in native byte order, as PostgreSQL's own
+ * pages are.  Fixed-width members only; padding is named and zero.
+ *
+ * Format versions:
+ *	1	first version (0.1.0)
+ *
+ * A page is a standard page: header, contents, special space.  Every page but
+ * the metapage begins its contents with an OmenPageStamp, which shares a cache
+ * line with the page header, and ends in an OmenPageTrailer.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_PAGE_LAYOUT_H
+#define OMEN_PAGE_LAYOUT_H
+
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "storage/block.h"
+#include "storage/bufpage.h"
+
+#define OMEN_MAGIC			0x6F6D656EU /* "omen" */
+#define OMEN_FORMAT_VERSION 1
+#define OMEN_FORMAT_OLDEST	1	/* oldest version that this code reads */
+
+#define OMEN_META_BLOCK		0
+
+/* For pg_filedump and its like: in the last two bytes of each page. */
+#define OMEN_PAGE_ID		0xFFA7
+
+#define OMEN_PAGE_META		1
+#define OMEN_PAGE_COLUMN	2	/* part of a column of a sealed segment */
+#define OMEN_PAGE_ROWS		3	/* part of a tail */
+
+#define OMEN_PAGE_CLOSED	(1 << 0)	/* rows page: accepts no further rows */
+
+/* Special space, 8 bytes; written when the page is made, flags under the exclusive lock. */
+typedef struct OmenPageTrailer
+{
+	uint16		kind;			/* OMEN_PAGE_* */
+	uint16		flags;
+	uint16		unused;
+	uint16		page_id;		/* OMEN_PAGE_ID */
+} OmenPageTrailer;
+
+StaticAssertDecl(sizeof(OmenPageTrailer) == 8, "on-disk size of OmenPageTrailer");
+
+/*
+ * Says what the page is part of; never changes until the page is recycled,
+ * so a reader who comes with an old directory finds out.
+ */
+typedef struct OmenPageStamp
+{
+	uint32		segment_id;
+	uint32		logical_block;	/* within the column, or within the tail */
+	uint16		column;			/* OmenColumnId; 0 in a tail */
+	uint16		n_records;		/* records that begin on this page */
+	uint32		unused;
+} OmenPageStamp;
+
+StaticAssertDecl(sizeof(OmenPageStamp) == 16, "on-disk size of OmenPageStamp");
+
+#define OMEN_PAGE_START		(MAXALIGN(SizeOfPageHeaderData) + sizeof(OmenPageStamp))
+#define OMEN_PAGE_END		(BLCKSZ - sizeof(OmenPageTrailer))
+#define OMEN_PAGE_CAPACITY	(OMEN_PAGE_END - OMEN_PAGE_START)
+
+#define OmenPageGetStamp(page) ((OmenPageStamp *) PageGetContents(page))
+#define OmenPageGetTrailer(page) ((OmenPageTrailer *) PageGetSpecialPointer(page))
+
+/*
+ * Columns of a sealed segment.  A record of a column is a head and a body,
+ * each of fixed size; a page holds an array of heads, then from the next
+ * multiple of 64 on an array of bodies.  A record too long for a page begins
+ * on a page of its own and goes on, without gap, on as many more as it needs.
+ *
+ *	column	record				head					body
+ *	CODES	node				codec's factors			codec's code
+ *	NODES	node				-						2m neighbours (uint32)
+ *	TIDS	TID entry			-						OmenTidEntry
+ *	DEAD	64 TID entries		-						a bit each (uint64)
+ *	CENTRES	routing centre		factors, first sample	code
+ *	SAMPLES	routing sample		factors, node number	code
+ */
+typedef enum OmenColumnId
+{
+	OMEN_COLUMN_CODES = 1,
+	OMEN_COLUMN_NODES = 2,
+	OMEN_COLUMN_TIDS = 3,
+	OMEN_COLUMN_DEAD = 4,
+	OMEN_COLUMN_CENTRES = 5,
+	OMEN_COLUMN_SAMPLES = 6
+} OmenColumnId;
+
+#define OMEN_N_COLUMNS		6
+#define OMEN_MAX_COLUMNS	8	/* places in a segment's descriptor */
+
+/*
+ * One heap TID, or a reference to a list of them.  Entry number i < n_nodes
+ * belongs to node i; the lists follow.  A list is a header entry with the
+ * count, then as many plain entries.  Bit i of the DEAD column belongs to
+ * entry i, and means that the heap tuple is gone.
+ */
+typedef struct OmenTidEntry
+{
+	uint32		block;			/* heap block | first entry of the list | count of the list */
+	uint16		offset;			/* heap offset number | 0 | 0 */
+	uint16		kind;			/* OMEN_TID_* */
+} OmenTidEntry;
+
+StaticAssertDecl(sizeof(OmenTidEntry) == 8, "on-disk size of OmenTidEntry");
+
+#define OMEN_TID_PLAIN		0
+#define OMEN_TID_LIST		1	/* of a node: go to the list */
+#define OMEN_TID_HEADER		2	/* of a list: its length */
+
+#define OMEN_NO_LIST		0xFFFFFFFFU
+
+/* Start of a row in a tail page; the codec's factors and code follow. */
+typedef struct OmenRowHeader
+{
+	uint32		block;			/* heap block */
+	uint16		offset;			/* heap offset number */
+	uint16		flags;			/* OMEN_ROW_* */
+} OmenRowHeader;
+
+StaticAssertDecl(sizeof(OmenRowHeader) == 8, "on-disk size of OmenRowHeader");
+
+#define OMEN_ROW_DEAD		(1 << 0)	/* set by vacuum, under the exclusive lock */
+#define OMEN_ROW_NULL		(1 << 1)	/* the vector is NULL; no code */
+#define OMEN_ROW_UNDIRECTED	(1 << 2)	/* zero vector in a cosine index; no code */
+
+/* A range of blocks. */
+typedef struct OmenRun
+{
+	BlockNumber start;
+	uint32		n_blocks;
+} OmenRun;
+
+StaticAssertDecl(sizeof(OmenRun) == 8, "on-disk size of OmenRun");
+
+typedef struct OmenColumnRange
+{
+	uint32		first_block;	/* logical block of the segment */
+	uint32		n_blocks;
+} OmenColumnRange;
+
+#define OMEN_SEGMENT_GRAPH	1	/* sealed: columns */
+#define OMEN_SEGMENT_TAIL	2	/* rows in the order of their arrival */
+
+#define OMEN_STATE_BUILDING 1	/* space taken, content not valid yet: a crash leaves this */
+#define OMEN_STATE_OPEN		2	/* the one tail that accepts rows */
+#define OMEN_STATE_LIVE		3	/* sealed segment, or a tail that is being sealed */
+#define OMEN_STATE_RETIRED	4	/* replaced; scans begun before retire_xid may still read it */
+
+#define OMEN_MAX_RUNS		8
+
+/* One entry of the directory. */
+typedef struct OmenSegment
+{
+	uint32		id;				/* never used again in this relation */
+	uint8		kind;			/* OMEN_SEGMENT_* */
+	uint8		state;			/* OMEN_STATE_* */
+	uint8		n_runs;
+	uint8		unused;
+	uint64		retire_xid;		/* FullTransactionId, when RETIRED */
+	uint32		n_blocks;		/* sum of the runs */
+	uint32		n_nodes;
+	uint32		n_tid_entries;	/* n_nodes + the lists with their headers */
+	uint32		n_rows;			/* heap TIDs */
+	uint32		n_dead;			/* of them dead */
+	uint32		null_list;		/* TIDs of NULL vectors: TID entry, or OMEN_NO_LIST */
+	uint32		undirected_list;	/* TIDs of zero vectors under the cosine metric */
+	uint32		n_centres;
+	uint32		n_samples;
+	uint32		unused2;
+	OmenColumnRange columns[OMEN_MAX_COLUMNS];	/* index: OmenColumnId - 1 */
+	OmenRun		runs[OMEN_MAX_RUNS];
+} OmenSegment;
+
+StaticAssertDecl(sizeof(OmenSegment) == 184, "on-disk size of OmenSegment");
+
+#define OMEN_MAX_SEGMENTS	40
+
+/*
+ * Metapage, from PageGetContents() on.  The first part is written once, by
+ * the build; the directory changes under the exclusive lock of the page, one
+ * WAL record a change.
+ */
+typedef struct OmenMeta
+{
+	uint32		magic;
+	uint16		version;
+	uint16		min_version;	/* oldest reader that understands this relation */
+	uint32		dims;
+	uint16		vector_kind;	/* OmenVectorKind */
+	uint16		metric;			/* OmenMetric */
+	uint16		code_kind;		/* OmenCodeKind */
+	uint16		m;
+	uint16		ef_construction;
+	uint16		factor_bytes;	/* of a record's head in CODES */
+	uint32		code_bytes;		/* of its body */
+	uint32		unused;
+
+	/* directory */
+	uint32		end_block;		/* blocks from here on belong to nobody */
+	uint32		next_segment_id;
+	uint32		n_segments;
+	uint32		n_seals;		/* since the build */
+	uint32		n_merges;
+	uint32		unused2;
+	OmenSegment segments[OMEN_MAX_SEGMENTS];
+} OmenMeta;
+
+StaticAssertDecl(offsetof(OmenMeta, segments) == 56, "on-disk layout of OmenMeta");
+StaticAssertDecl(sizeof(OmenMeta) <= BLCKSZ - 24 - 8, "OmenMeta fits a page");
+
+#endif							/* OMEN_PAGE_LAYOUT_H */

@@ -1,0 +1,302 @@
+/*-------------------------------------------------------------------------
+ *
+ * page_reader.c
+ *	  Fast, checked access to the records of sealed segments.
+ *
+ * The pages of a sealed segment do not change (but for the DEAD column, read
+ * as aligned words), so on a primary a pin suffices to read them: nobody
+ * recycles the page while a snapshot that could know of it lives.  On a
+ * standby, replay may recycle earlier; there a record is copied under the
+ * share lock, and the stamp tells whether it is still the right page.  Locks
+ * are taken one at a time, since replay locks several pages in its own order.
+ *
+ * Finding a page by ReadBuffer costs a hash of the block's tag and two
+ * partition locks.  omen_read_recent() remembers per backend in which buffer
+ * it last saw a block; ReadRecentBuffer verifies the tag, so the memory is a
+ * plain direct-mapped table that needs no invalidation and holds any index.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "src/storage/page_reader.h"
+
+#include "src/storage/extent.h"
+
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/memutils.h"
+
+/* 4 bytes each: 1 MB a backend, which remembers 2 GB of index. */
+#define RECENT_SLOTS (1 << 18)
+
+static Buffer *recent_buffers = NULL;
+
+#if PG_VERSION_NUM >= 160000
+#define RelationLocator(rel) ((rel)->rd_locator)
+#define LocatorNumber(locator) ((locator).relNumber)
+#else
+#define RelationLocator(rel) ((rel)->rd_node)
+#define LocatorNumber(locator) ((locator).relNode)
+#endif
+
+static inline uint32
+recent_slot(Relation index, BlockNumber block)
+{
+	return (LocatorNumber(RelationLocator(index)) * 0x9E3779B1U + block) & (RECENT_SLOTS - 1);
+}
+
+/* Pin a block by way of the backend's memory of where it was last. */
+Buffer
+omen_read_recent(Relation index, BlockNumber block, BufferAccessStrategy strategy)
+{
+	uint32		slot = recent_slot(index, block);
+	Buffer		buffer;
+
+	if (unlikely(recent_buffers == NULL))
+		recent_buffers = MemoryContextAllocZero(TopMemoryContext, RECENT_SLOTS * sizeof(Buffer));
+
+	buffer = recent_buffers[slot];
+	if (likely(buffer != InvalidBuffer) &&
+		likely(ReadRecentBuffer(RelationLocator(index), MAIN_FORKNUM, block, buffer)))
+		return buffer;
+
+	buffer = ReadBufferExtended(index, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+	recent_buffers[slot] = buffer;
+	return buffer;
+}
+
+void
+omen_reader_init(OmenReader *reader, Relation index)
+{
+	memset(reader, 0, sizeof(*reader));
+	reader->index = index;
+	reader->copies = RecoveryInProgress();
+}
+
+/* Unpin all pages; pointers handed out are void. */
+void
+omen_reader_release(OmenReader *reader)
+{
+	for (int i = 0; i < reader->n_pins; i++)
+		ReleaseBuffer(reader->buffers[i]);
+	reader->n_pins = 0;
+	reader->n_copies = 0;
+}
+
+void
+omen_column_view(OmenColumnView *view, Relation index, const OmenMeta *meta,
+				 const OmenSegment *segment, OmenColumnId column)
+{
+	const OmenColumnRange *range = &segment->columns[column - 1];
+
+	view->segment = segment;
+	view->column = column;
+	omen_column_shape(meta, column, &view->shape);
+	view->n_records = omen_column_count(segment, column);
+	view->first_block = range->first_block;
+	view->one_run_start = InvalidBlockNumber;
+
+	if (omen_column_blocks(&view->shape, view->n_records) != range->n_blocks ||
+		range->first_block + range->n_blocks > segment->n_blocks)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("directory of index \"%s\" is damaged", RelationGetRelationName(index)),
+				 errdetail("Column %d of segment %u has %u blocks for %u records.",
+						   column, segment->id, range->n_blocks, view->n_records),
+				 errhint("Please REINDEX it.")));
+
+	if (segment->n_runs == 1)
+		view->one_run_start = segment->runs[0].start + range->first_block;
+}
+
+void
+omen_page_mismatch(Relation index, BlockNumber block)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("canceling statement due to conflict with recovery"),
+				 errdetail("Block %u of index \"%s\" has been recycled while the query might have needed it.",
+						   block, RelationGetRelationName(index)),
+				 errhint("Retry the query; hot_standby_feedback prevents this.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" contains an unexpected page at block %u",
+					RelationGetRelationName(index), block),
+			 errhint("Please REINDEX it.")));
+	pg_unreachable();
+}
+
+static inline void
+check_stamp(OmenReader *reader, const OmenColumnView *view, Page page,
+			BlockNumber block, uint32 column_block)
+{
+	const OmenPageStamp *stamp = OmenPageGetStamp(page);
+
+	if (unlikely(stamp->segment_id != view->segment->id ||
+				 stamp->column != view->column ||
+				 stamp->logical_block != column_block))
+		omen_page_mismatch(reader->index, block);
+}
+
+static inline BlockNumber
+physical_block(OmenReader *reader, const OmenColumnView *view, uint32 column_block)
+{
+	if (likely(view->one_run_start != InvalidBlockNumber))
+		return view->one_run_start + column_block;
+	return omen_extent_block(reader->index, view->segment, view->first_block + column_block);
+}
+
+/* The page of a column block, pinned by the reader; NULL if the reader is full. */
+static inline Page
+pinned_page(OmenReader *reader, const OmenColumnView *view, uint32 column_block)
+{
+	BlockNumber block = physical_block(reader, view, column_block);
+	int			n = reader->n_pins;
+
+	for (int i = 0; i < n; i++)
+		if (reader->blocks[i] == block)
+			return reader->pages[i];
+	if (n == OMEN_READER_PINS)
+		return NULL;
+
+	reader->buffers[n] = omen_read_recent(reader->index, block, reader->strategy);
+	reader->blocks[n] = block;
+	reader->pages[n] = BufferGetPage(reader->buffers[n]);
+	reader->n_pins = n + 1;
+	check_stamp(reader, view, reader->pages[n], block, column_block);
+	return reader->pages[n];
+}
+
+/* Space for a copy of `bytes`, one of OMEN_READER_COPIES between two releases. */
+static char *
+copy_space(OmenReader *reader, size_t bytes)
+{
+	int			i = reader->n_copies++;
+
+	if (reader->copy_bytes[i] < bytes)
+	{
+		if (reader->copy_space[i])
+			pfree(reader->copy_space[i]);
+		reader->copy_space[i] = NULL;
+		reader->copy_bytes[i] = 0;
+		reader->copy_space[i] = palloc(bytes);
+		reader->copy_bytes[i] = bytes;
+	}
+	return reader->copy_space[i];
+}
+
+/* Copy `bytes` of a column's page from `offset` on, under the share lock. */
+static void
+copy_from_page(OmenReader *reader, const OmenColumnView *view, uint32 column_block,
+			   uint32 offset, char *to, uint32 bytes)
+{
+	BlockNumber block = physical_block(reader, view, column_block);
+	Buffer		buffer = omen_read_recent(reader->index, block, reader->strategy);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	check_stamp(reader, view, BufferGetPage(buffer), block, column_block);
+	memcpy(to, (char *) BufferGetPage(buffer) + offset, bytes);
+	UnlockReleaseBuffer(buffer);
+}
+
+/* Record by copy: of one that spans pages, or on a standby. */
+static bool
+copied_record(OmenReader *reader, const OmenColumnView *view, uint32 record,
+			  const void **head, const void **body)
+{
+	const OmenColumnShape *shape = &view->shape;
+	uint32		total = shape->head_bytes + shape->body_bytes;
+	char	   *copy;
+
+	if (reader->n_copies == OMEN_READER_COPIES)
+		return false;
+	copy = copy_space(reader, total);
+	*head = copy;
+	*body = copy + shape->head_bytes;
+
+	if (shape->per_page > 0)
+	{
+		uint32		column_block = record / shape->per_page;
+		uint32		slot = record % shape->per_page;
+
+		copy_from_page(reader, view, column_block,
+					   OMEN_PAGE_START + slot * shape->head_bytes,
+					   copy, shape->head_bytes);
+		copy_from_page(reader, view, column_block,
+					   shape->body_start + slot * shape->body_bytes,
+					   copy + shape->head_bytes, shape->body_bytes);
+		return true;
+	}
+
+	for (uint32 i = 0, done = 0; done < total; i++, done += OMEN_PAGE_CAPACITY)
+		copy_from_page(reader, view, record * shape->pages_per_record + i, OMEN_PAGE_START,
+					   copy + done, Min(total - done, OMEN_PAGE_CAPACITY));
+	return true;
+}
+
+/*
+ * The processor fetches the lines where the record was last seen, without a
+ * pin: if another page lies there by now, nothing is lost but the fetch.
+ */
+void
+omen_reader_prefetch(OmenReader *reader, const OmenColumnView *view, uint32 record)
+{
+	const OmenColumnShape *shape = &view->shape;
+	Buffer		buffer;
+	const char *page;
+	const char *body;
+
+	if (reader->copies || shape->per_page == 0 || record >= view->n_records || recent_buffers == NULL)
+		return;
+	buffer = recent_buffers[recent_slot(reader->index,
+										physical_block(reader, view, record / shape->per_page))];
+	if (buffer <= 0)
+		return;
+	page = (const char *) BufferGetBlock(buffer);
+	if (shape->head_bytes > 0)
+		__builtin_prefetch(page + OMEN_PAGE_START + record % shape->per_page * shape->head_bytes);
+	body = page + shape->body_start + record % shape->per_page * shape->body_bytes;
+	for (uint32 i = 0; i < shape->body_bytes; i += 64)
+		__builtin_prefetch(body + i);
+}
+
+bool
+omen_reader_record(OmenReader *reader, const OmenColumnView *view,
+				   uint32 record, const void **head, const void **body)
+{
+	const OmenColumnShape *shape = &view->shape;
+	uint32		slot;
+	Page		page;
+
+	if (unlikely(record >= view->n_records))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" refers to record %u of %u in column %d of segment %u",
+						RelationGetRelationName(reader->index), record, view->n_records,
+						view->column, view->segment->id),
+				 errhint("Please REINDEX it.")));
+	if (unlikely(reader->copies || shape->per_page == 0))
+		return copied_record(reader, view, record, head, body);
+
+	page = pinned_page(reader, view, record / shape->per_page);
+	if (page == NULL)
+		return false;
+	slot = record % shape->per_page;
+	*head = (char *) page + OMEN_PAGE_START + slot * shape->head_bytes;
+	*body = (char *) page + shape->body_start + slot * shape->body_bytes;
+	return true;
+}
+
+void
+omen_reader_one(OmenReader *reader, const OmenColumnView *view,
+				uint32 record, const void **head, const void **body)
+{
+	if (!omen_reader_record(reader, view, record, head, body))
+	{
+		omen_reader_release(reader);
+		(void) omen_reader_record(reader, view, record, head, body);
+	}
+}

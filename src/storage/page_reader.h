@@ -1,0 +1,72 @@
+/*-------------------------------------------------------------------------
+ *
+ * page_reader.h
+ *	  Fast, checked access to the records of sealed segments.
+ *
+ * A reader keeps a handful of pages pinned.  As long as it keeps a page, the
+ * pointers into it stay good; when it is full, the caller finishes its work
+ * on what it has, releases all and goes on.  A handful, because beyond eight
+ * pins PostgreSQL's own bookkeeping goes from an array to a hash table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_PAGE_READER_H
+#define OMEN_PAGE_READER_H
+
+#include "src/storage/column.h"
+
+#define OMEN_READER_PINS 6
+#define OMEN_READER_COPIES 8
+
+typedef struct OmenReader
+{
+	Relation	index;
+	bool		copies;			/* hand out copies of records, not pointers into pages */
+	int			n_pins;
+	BlockNumber blocks[OMEN_READER_PINS];
+	Buffer		buffers[OMEN_READER_PINS];
+	Page		pages[OMEN_READER_PINS];
+
+	int			n_copies;
+	char	   *copy_space[OMEN_READER_COPIES];
+	size_t		copy_bytes[OMEN_READER_COPIES];
+	BufferAccessStrategy strategy;	/* for walks over whole columns, else NULL */
+} OmenReader;
+
+/* One column of one segment, ready for access by record number. */
+typedef struct OmenColumnView
+{
+	const OmenSegment *segment;
+	OmenColumnId column;
+	OmenColumnShape shape;
+	uint32		n_records;
+	uint32		first_block;	/* logical block of the segment */
+	BlockNumber one_run_start;	/* first physical block if in one run, else InvalidBlockNumber */
+} OmenColumnView;
+
+extern void omen_reader_init(OmenReader *reader, Relation index);
+extern void omen_reader_release(OmenReader *reader);
+extern void omen_column_view(OmenColumnView *view, Relation index, const OmenMeta *meta,
+							 const OmenSegment *segment, OmenColumnId column);
+
+/*
+ * Point at a record.  False if the reader is full: release, then try again
+ * (the first record after a release always succeeds).
+ */
+extern bool omen_reader_record(OmenReader *reader, const OmenColumnView *view,
+							   uint32 record, const void **head, const void **body);
+
+/* The same for a caller who needs one record at a time: releases as necessary. */
+extern void omen_reader_one(OmenReader *reader, const OmenColumnView *view,
+							uint32 record, const void **head, const void **body);
+
+/* Hint that a record will be wanted soon; costs little, promises nothing. */
+extern void omen_reader_prefetch(OmenReader *reader, const OmenColumnView *view, uint32 record);
+
+/* Pin a block by way of the backend's memory of where it was last. */
+extern Buffer omen_read_recent(Relation index, BlockNumber block, BufferAccessStrategy strategy);
+
+/* Report a page that is not what the directory says. */
+extern void omen_page_mismatch(Relation index, BlockNumber block) pg_attribute_noreturn();
+
+#endif							/* OMEN_PAGE_READER_H */

@@ -1,0 +1,484 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph_bench.c
+ *	  Build a graph over a file of vectors; print speeds, recall and a hash.
+ *
+ *	graph_bench base=FILE [query=FILE truth=FILE] [option=value ...]
+ *
+ * Files: .f32 (plain little-endian floats, needs dims=N) or .npy (float16 or
+ * float32, two dimensions).  truth: int32 row numbers, 100 per query, nearest
+ * first.  Options and defaults: metric=l2|ip|cosine|l1, m=16, efc=64,
+ * n=0 (first n rows only; recall is then meaningless), rescore=40 (of the
+ * beam's results, as many are ranked by the exact distance), repeat=3,
+ * simd=auto.
+ *
+ * Not a test: `make -C unit build/plain/graph_bench`.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "c.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#undef printf
+#undef fprintf
+
+#include "src/graph/graph_array.h"
+#include "src/graph/graph_build.h"
+#include "src/graph/graph_search.h"
+
+#define TRUTH_PER_QUERY 100
+#define RECALL_AT 10
+
+typedef struct Vectors
+{
+	uint32		n;
+	uint32		dims;
+	float	   *values;
+} Vectors;
+
+static int	n_args;
+static char **args;
+
+/* The value of option "name=value", or the default. */
+static const char *
+option(const char *name, const char *otherwise)
+{
+	size_t		length = strlen(name);
+	int			i;
+
+	for (i = 1; i < n_args; i++)
+	{
+		if (strncmp(args[i], name, length) == 0 && args[i][length] == '=')
+			return args[i] + length + 1;
+	}
+	return otherwise;
+}
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return t.tv_sec + t.tv_nsec * 1e-9;
+}
+
+/* ---------- host ---------- */
+
+/* In huge pages where the system has them, as a server's shared memory would be. */
+static void *
+bench_alloc(void *arg pg_attribute_unused(), size_t bytes)
+{
+	const size_t huge = 2 * 1024 * 1024;
+	void	   *memory = aligned_alloc(bytes >= huge ? huge : 64,
+									   TYPEALIGN(bytes >= huge ? huge : 64, Max(bytes, 1)));
+
+	if (memory == NULL)
+	{
+		fprintf(stderr, "out of memory\n");
+		exit(1);
+	}
+	if (bytes >= huge)
+		madvise(memory, bytes, MADV_HUGEPAGE);
+	return memory;
+}
+
+static void
+bench_release(void *arg pg_attribute_unused(), void *pointer)
+{
+	free(pointer);
+}
+
+static uint64 n_ticks;
+
+static void
+bench_tick(void *arg pg_attribute_unused(), uint32 n_done pg_attribute_unused())
+{
+	n_ticks++;
+}
+
+static const OmenHost host = {NULL, bench_alloc, bench_release, bench_tick};
+
+/* ---------- files ---------- */
+
+static float
+half_to_float(uint16 half)
+{
+	uint32		exponent = (half >> 10) & 31;
+	uint32		mantissa = half & 1023;
+	float		value;
+
+	if (exponent == 0)
+		value = ldexpf((float) mantissa, -24);
+	else
+		value = ldexpf((float) (mantissa + 1024), (int) exponent - 25);
+	return (half & 0x8000) ? -value : value;
+}
+
+static char *
+read_file(const char *name, size_t *bytes)
+{
+	FILE	   *file = fopen(name, "rb");
+	char	   *content;
+
+	if (file == NULL)
+	{
+		perror(name);
+		exit(1);
+	}
+	fseek(file, 0, SEEK_END);
+	*bytes = ftell(file);
+	rewind(file);
+	content = bench_alloc(NULL, *bytes + 1);
+	if (fread(content, 1, *bytes, file) != *bytes)
+	{
+		perror(name);
+		exit(1);
+	}
+	content[*bytes] = '\0';
+	fclose(file);
+	return content;
+}
+
+static Vectors
+read_npy(const char *content)
+{
+	uint16		header_bytes;
+	const char *header = content + 10;
+	const char *shape;
+	const char *data;
+	Vectors		v;
+	size_t		i;
+
+	memcpy(&header_bytes, content + 8, 2);
+	data = header + header_bytes;
+	shape = strstr(header, "'shape': (");
+	if (shape == NULL || sscanf(shape, "'shape': (%u, %u)", &v.n, &v.dims) != 2)
+	{
+		fprintf(stderr, "not an array of two dimensions\n");
+		exit(1);
+	}
+	v.values = bench_alloc(NULL, sizeof(float) * v.n * v.dims);
+	if (strstr(header, "<f2") != NULL)
+	{
+		for (i = 0; i < (size_t) v.n * v.dims; i++)
+		{
+			uint16		half;
+
+			memcpy(&half, data + 2 * i, 2);
+			v.values[i] = half_to_float(half);
+		}
+	}
+	else
+		memcpy(v.values, data, sizeof(float) * v.n * v.dims);
+	return v;
+}
+
+static Vectors
+read_vectors(const char *name)
+{
+	size_t		bytes;
+	char	   *content = read_file(name, &bytes);
+	Vectors		v;
+
+	if (memcmp(content, "\x93NUMPY", 6) == 0)
+	{
+		v = read_npy(content);
+		bench_release(NULL, content);
+		return v;
+	}
+	v.dims = atoi(option("dims", "128"));
+	v.n = bytes / sizeof(float) / v.dims;
+	v.values = (float *) content;
+	return v;
+}
+
+static void
+normalise(Vectors *v)
+{
+	uint32		i;
+	uint32		j;
+
+	for (i = 0; i < v->n; i++)
+	{
+		float	   *x = v->values + (size_t) i * v->dims;
+		double		norm_sq = 0;
+
+		for (j = 0; j < v->dims; j++)
+			norm_sq += (double) x[j] * x[j];
+		for (j = 0; j < v->dims; j++)
+			x[j] = (float) (x[j] / sqrt(norm_sq));
+	}
+}
+
+/* ---------- build ---------- */
+
+typedef struct Graph
+{
+	OmenCodec	codec;
+	OmenRecords records;
+	OmenRouting routing;
+	uint32	   *order;
+	uint32	   *links;
+	uint32		max_links;
+} Graph;
+
+static uint64
+hash_words(const uint32 *words, size_t n)
+{
+	uint64		hash = UINT64CONST(14695981039346656037);
+	size_t		i;
+
+	for (i = 0; i < n; i++)
+		hash = (hash ^ words[i]) * UINT64CONST(1099511628211);
+	return hash;
+}
+
+static void
+print_graph(const Graph *g)
+{
+	size_t		n_links = 0;
+	size_t		i;
+
+	for (i = 0; i < (size_t) g->records.n * g->max_links; i++)
+		n_links += g->links[i] != OMEN_NO_NODE;
+	printf("mean degree %.2f  centres %u  samples %u  hash %016llx\n",
+		   (double) n_links / Max(g->records.n, 1), g->routing.centres.n, g->routing.n_samples,
+		   (unsigned long long) hash_words(g->links, (size_t) g->records.n * g->max_links));
+}
+
+static void
+build(Graph *g, const Vectors *base, OmenMetric metric)
+{
+	OmenGraphParams params;
+	double		t[5];
+	uint32		n = base->n;
+	uint32		i;
+
+	params.m = atoi(option("m", "16"));
+	params.ef_construction = atoi(option("efc", "64"));
+	g->max_links = 2 * params.m;
+	omen_codec_init(&g->codec, OMEN_CODE_SQ8, metric, base->dims);
+	g->records.codec = &g->codec;
+	g->records.n = n;
+	g->records.factors = bench_alloc(NULL, (size_t) n * g->codec.factor_bytes);
+	g->records.codes = bench_alloc(NULL, (size_t) n * g->codec.code_bytes);
+	g->order = bench_alloc(NULL, sizeof(uint32) * n);
+	g->links = bench_alloc(NULL, sizeof(uint32) * n * g->max_links);
+
+	t[0] = now();
+	for (i = 0; i < n; i++)
+		g->codec.encode(&g->codec, base->values + (size_t) i * base->dims,
+						g->records.factors + (size_t) i * g->codec.factor_bytes,
+						g->records.codes + (size_t) i * g->codec.code_bytes);
+	t[1] = now();
+	omen_locality_order(&host, &g->records, g->order, &g->routing);
+	t[2] = now();
+	omen_permute(&host, g->records.factors, g->codec.factor_bytes, g->order, n);
+	omen_permute(&host, g->records.codes, g->codec.code_bytes, g->order, n);
+	t[3] = now();
+	omen_graph_link(&host, &g->records, &g->routing, &params, g->links);
+	t[4] = now();
+
+	printf("n %u  dims %u  m %u  ef_construction %u  kernels %s\n", n, base->dims, params.m,
+		   params.ef_construction, omen_kernels->name);
+	printf("seconds: encode %.2f  order %.2f  permute %.2f  link %.2f  all %.2f = %.0f vec/s"
+		   "  (ticks %.0f/s)\n",
+		   t[1] - t[0], t[2] - t[1], t[3] - t[2], t[4] - t[3], t[4] - t[0], n / (t[4] - t[0]),
+		   n_ticks / (t[4] - t[1]));
+	print_graph(g);
+}
+
+/* ---------- queries ---------- */
+
+static float
+exact_distance(OmenMetric metric, const float *a, const float *b, uint32 dims)
+{
+	switch (metric)
+	{
+		case OMEN_METRIC_L2:
+			return omen_kernels->l2_squared_f32(a, b, dims);
+		case OMEN_METRIC_L1:
+			return omen_kernels->l1_f32(a, b, dims);
+		case OMEN_METRIC_IP:
+		case OMEN_METRIC_COSINE:
+			break;
+	}
+	return -omen_kernels->inner_product_f32(a, b, dims);
+}
+
+typedef struct QueryRun
+{
+	const Graph *graph;
+	const Vectors *base;
+	const Vectors *queries;
+	const int32 *truth;
+	OmenMetric	metric;
+	uint32		ef;
+	int			n_rescored;
+
+	OmenQuery  *query;
+	OmenSearch *search;
+	OmenArraySource source;
+	uint64		n_hits;
+	uint64		n_keys;
+	uint64		n_expanded;
+} QueryRun;
+
+/* The RECALL_AT nearest of the first results by exact distance. */
+static int
+rescore(QueryRun *run, const float *x, const OmenCandidate *found, int n,
+		OmenCandidate *best)
+{
+	uint32		dims = run->base->dims;
+	int			n_best = 0;
+	int			i;
+
+	n = Min(n, run->n_rescored);
+	for (i = 0; i < n; i++)
+		__builtin_prefetch(run->base->values + (size_t) run->graph->order[found[i].node] * dims);
+	for (i = 0; i < n; i++)
+	{
+		uint32		row = run->graph->order[found[i].node];
+		float		distance = exact_distance(run->metric, x,
+											  run->base->values + (size_t) row * dims, dims);
+		int			at = n_best;
+
+		if (n_best == RECALL_AT && distance >= best[RECALL_AT - 1].key)
+			continue;
+		if (n_best == RECALL_AT)
+			at--;
+		else
+			n_best++;
+		for (; at > 0 && best[at - 1].key > distance; at--)
+			best[at] = best[at - 1];
+		best[at].key = distance;
+		best[at].node = row;
+	}
+	return n_best;
+}
+
+static void
+run_query(QueryRun *run, uint32 number)
+{
+	const Graph *g = run->graph;
+	const float *x = run->queries->values + (size_t) number * run->queries->dims;
+	const int32 *truth = run->truth + (size_t) number * TRUTH_PER_QUERY;
+	OmenCandidate seeds[OMEN_ROUTING_SEEDS];
+	OmenCandidate best[RECALL_AT];
+	const OmenCandidate *found;
+	int			n;
+	int			i;
+	int			j;
+
+	g->codec.query_from_vector(&g->codec, run->query, x);
+	omen_search_begin(run->search, &run->source.source, run->ef, INFINITY, false);
+	n = omen_array_route(&g->records, &g->routing, run->query, seeds);
+	omen_search_seed(run->search, seeds, n);
+	while (!omen_search_run(run->search, 1 << 20))
+		 /* go on */ ;
+	n = omen_search_results(run->search, &found);
+	n = rescore(run, x, found, n, best);
+	run->n_keys += omen_search_n_keys(run->search);
+	run->n_expanded += omen_search_n_expanded(run->search);
+	for (i = 0; i < n; i++)
+	{
+		for (j = 0; j < RECALL_AT; j++)
+			run->n_hits += (int32) best[i].node == truth[j];
+	}
+}
+
+static void
+run_queries(QueryRun *run)
+{
+	double		least = 1e9;
+	int			n_repeats = atoi(option("repeat", "3"));
+	uint32		n = run->queries->n;
+	int			i;
+	uint32		number;
+
+	for (i = 0; i < n_repeats; i++)
+	{
+		double		start = now();
+
+		run->n_hits = run->n_keys = run->n_expanded = 0;
+		for (number = 0; number < n; number++)
+			run_query(run, number);
+		least = Min(least, now() - start);
+	}
+	printf("ef %3u  recall@%d %.4f  %7.0f queries/s  keys %.0f  expanded %.0f\n", run->ef,
+		   RECALL_AT, run->n_hits / ((double) n * RECALL_AT), n / least,
+		   run->n_keys / (double) n, run->n_expanded / (double) n);
+}
+
+static OmenMetric
+metric_by_name(const char *name)
+{
+	return strcmp(name, "ip") == 0 ? OMEN_METRIC_IP :
+		strcmp(name, "cosine") == 0 ? OMEN_METRIC_COSINE :
+		strcmp(name, "l1") == 0 ? OMEN_METRIC_L1 : OMEN_METRIC_L2;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const uint32 ef[] = {16, 24, 32, 40, 64, 100, 200};
+	OmenMetric	metric;
+	Vectors		base;
+	Graph		graph;
+	uint32		n_rows;
+	size_t		i;
+
+	n_args = argc;
+	args = argv;
+	if (option("base", NULL) == NULL)
+	{
+		fprintf(stderr, "usage: graph_bench base=FILE [query=FILE truth=FILE] [option=value ...]\n");
+		return 2;
+	}
+	omen_kernels_select(option("simd", "auto"));
+	metric = metric_by_name(option("metric", "l2"));
+	base = read_vectors(option("base", NULL));
+	n_rows = atoi(option("n", "0"));
+	if (n_rows > 0)
+		base.n = Min(base.n, n_rows);
+	if (metric == OMEN_METRIC_COSINE)
+		normalise(&base);
+	memset(&graph, 0, sizeof(graph));
+	build(&graph, &base, metric);
+	fflush(stdout);
+
+	if (option("query", NULL) != NULL)
+	{
+		Vectors		queries = read_vectors(option("query", NULL));
+		size_t		bytes;
+		QueryRun	run;
+
+		if (metric == OMEN_METRIC_COSINE)
+			normalise(&queries);
+		memset(&run, 0, sizeof(run));
+		run.graph = &graph;
+		run.base = &base;
+		run.queries = &queries;
+		run.truth = (int32 *) read_file(option("truth", ""), &bytes);
+		run.metric = metric;
+		run.n_rescored = atoi(option("rescore", "40"));
+		run.query = bench_alloc(NULL, graph.codec.query_bytes);
+		run.search = omen_search_create(&host);
+		omen_array_source_init(&run.source, &graph.records, graph.links, graph.max_links,
+							   run.query);
+		for (i = 0; i < lengthof(ef); i++)
+		{
+			run.ef = ef[i];
+			run_queries(&run);
+		}
+	}
+	return 0;
+}
