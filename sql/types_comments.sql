@@ -7,7 +7,8 @@ FROM pg_depend AS d
     JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
 WHERE e.extname = 'omenvec' AND d.deptype = 'e'
     AND obj_description(d.objid, d.classid::regclass::name) IS NULL
-    -- array types come by themselves
+    -- array types and operator families come by themselves
+    AND d.classid <> 'pg_opfamily'::regclass
     AND NOT EXISTS (SELECT FROM pg_type AS t
                     WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid AND t.typelem <> 0)
 ORDER BY 1;

@@ -109,6 +109,7 @@ SELECT * FROM pg_temp.try_all(
     $$l2_distance(NULL::vector, '[1]')$$);
 
 -- every length that a kernel may treat apart
+CREATE TEMP VIEW lengths AS
 SELECT count(*) AS n,
     count(*) FILTER (WHERE abs((a <-> b) - sqrt(d2)) > 1e-4 * sqrt(d2)) AS l2,
     count(*) FILTER (WHERE abs((a <#> b) + ip) > 1e-4 * abs_ip) AS ip,
@@ -120,6 +121,10 @@ FROM (SELECT n, array_agg(x)::vector AS a, array_agg(y)::vector AS b,
       FROM (SELECT n, (i * 37 % 101 - 50) / 8.0::float8 AS x, (i * 53 % 97 - 40) / 4.0::float8 AS y
             FROM generate_series(1, 140) AS n, generate_series(1, n) AS i) AS e
       GROUP BY n) AS v;
+SELECT * FROM lengths;
+SET omenvec.simd = scalar;
+SELECT * FROM lengths;
+RESET omenvec.simd;
 
 -- one vector
 SELECT * FROM pg_temp.try_all(

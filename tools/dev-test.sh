@@ -60,7 +60,7 @@ run_unit()
 {
     local name=$1 log=$scratch/$1.log status=0
     shift
-    patiently with_build_lock make -s -k -C "$root/unit" PG_CONFIG="$pg_config" "$@" check \
+    patiently with_build_lock make -s -k -j "${JOBS:-$(nproc)}" -C "$root/unit" PG_CONFIG="$pg_config" "$@" check \
         >"$log" 2>&1 || status=$?
     count_lines "$name" "$log" $status '^test_\w+.*: [1-9]\d* passed, 0 failed' \
         '^test_\w+.*: \d+ passed, [1-9]\d* failed' || tail -n 50 "$log"

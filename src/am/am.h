@@ -36,7 +36,7 @@ typedef struct OmenOptions
 #define OMEN_MIN_EF_SEARCH 1
 #define OMEN_MAX_EF_SEARCH 100000
 
-extern int	omenhnsw_ef_search;
+extern int	omen_am_ef_search;
 
 extern void omen_am_init(void);
 extern bytea *omen_am_options(Datum reloptions, bool validate);
@@ -48,7 +48,8 @@ extern int	omen_am_option_ef_construction(Relation index);
 /* Values are part of the on-disk format. */
 typedef enum OmenVectorKind
 {
-	OMEN_KIND_VECTOR = 1
+	OMEN_KIND_VECTOR = 1,
+	OMEN_KIND_HALFVEC = 2
 } OmenVectorKind;
 
 #define OMEN_SUPPORT_PROC 1		/* returns the OmenOpclass */
@@ -122,7 +123,7 @@ typedef enum OmenMaintainMode
 
 extern void omen_maintain(Relation index, OmenMaintainMode mode);
 extern uint32 omen_seal_rows(const OmenMeta *meta);
-extern void omen_lock_maintenance(Relation index);
+extern bool omen_lock_maintenance(Relation index, bool wait);
 extern void omen_unlock_maintenance(Relation index);
 
 #endif							/* OMEN_AM_H */

@@ -58,7 +58,7 @@ estimate_round(const OmenMeta *meta, double *distances, double *pages)
 		}
 		else
 		{
-			double		n = graph_distances(segment->n_nodes, omenhnsw_ef_search, meta->m);
+			double		n = graph_distances(segment->n_nodes, omen_am_ef_search, meta->m);
 
 			*distances += n;
 			/* by locality a third of them lie on pages seen before */

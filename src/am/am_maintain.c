@@ -7,10 +7,11 @@
  * tails, segments), less the dead ones, become a new segment, which one
  * change of the directory puts in their place.  Codes are copied as they are.
  *
- * One maintenance at a time per index, by a heavyweight lock on the
- * metapage's block number (as GIN locks its cleanup); vacuum's bulk delete
- * takes it too, for a TID that it marks dead in a source must not come alive
- * again in the new segment.  Readers and writers never wait for it.
+ * One maintenance at a time per index, by a heavyweight lock; vacuum's bulk
+ * delete takes it too, for a TID that it marks dead in a source must not come
+ * alive again in the new segment.  Readers and writers never wait for it.
+ * (GIN locks its metapage's block number for the like; but while a page lock
+ * is held, no relation may be locked, as a catalog lookup does.)
  *
  *-------------------------------------------------------------------------
  */
@@ -23,8 +24,9 @@
 #include "src/storage/segment_writer.h"
 #include "src/storage/tail.h"
 
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/memutils.h"
 
 /* The tail is sealed when its rows are this many bytes. */
@@ -32,7 +34,7 @@
 #define MIN_SEAL_ROWS 1000
 
 /* Segments within this factor of the sum of all smaller ones are merged with them. */
-#define MERGE_FACTOR 4
+#define MERGE_FACTOR 2
 
 /* Where vacuum does not come by, an inserting backend merges the smallest segments. */
 #define CROWDED_SEGMENTS 24
@@ -48,16 +50,31 @@
 /* A segment with more dead rows than this share is written anew. */
 #define REWRITE_DEAD_SHARE 0.2
 
-void
-omen_lock_maintenance(Relation index)
+/* The lock's name: a sub-object of the index that no catalog knows. */
+static LOCKTAG
+maintenance_lock(Relation index)
 {
-	LockPage(index, OMEN_META_BLOCK, ExclusiveLock);
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, RelationGetRelid(index), 1);
+	return tag;
+}
+
+/* Returns false if wait is false and somebody else has it. */
+bool
+omen_lock_maintenance(Relation index, bool wait)
+{
+	LOCKTAG		tag = maintenance_lock(index);
+
+	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 void
 omen_unlock_maintenance(Relation index)
 {
-	UnlockPage(index, OMEN_META_BLOCK, ExclusiveLock);
+	LOCKTAG		tag = maintenance_lock(index);
+
+	LockRelease(&tag, ExclusiveLock, false);
 }
 
 /* Length of the tail at which scanning it costs about as much as the rest of a query. */
@@ -379,16 +396,11 @@ merge_segments(Relation index, OmenMeta *meta, OmenMaintainMode mode)
 void
 omen_maintain(Relation index, OmenMaintainMode mode)
 {
-	OmenMeta   *meta = palloc(sizeof(OmenMeta));
+	OmenMeta   *meta;
 
-	if (mode != OMEN_MAINTAIN_INSERT)
-		omen_lock_maintenance(index);
-	else if (!ConditionalLockPage(index, OMEN_META_BLOCK, ExclusiveLock))
-	{
-		pfree(meta);
+	if (!omen_lock_maintenance(index, mode != OMEN_MAINTAIN_INSERT))
 		return;
-	}
-
+	meta = palloc(sizeof(OmenMeta));
 	omen_extent_reclaim(index);
 	omen_meta_read(index, meta);
 	if (meta->n_segments <= OMEN_MAX_SEGMENTS - SPARE_SEGMENTS)

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
+#include "src/types/halfvec.h"
 #include "src/types/vector.h"
 
 #include <math.h>
@@ -31,27 +32,52 @@ vector_elements(const void *value, float *x)
 	memcpy(x, vector->x, vector->dim * sizeof(float));
 }
 
-#define VECTOR_OPCLASS(name, omen_metric) \
-	PG_FUNCTION_INFO_V1(name); \
+static uint32
+halfvec_dims(const void *value)
+{
+	return ((const OmenHalfvec *) value)->dim;
+}
+
+static void
+halfvec_elements(const void *value, float *x)
+{
+	const OmenHalfvec *halfvec = value;
+
+	omen_kernels->half->widen(halfvec->x, x, halfvec->dim);
+}
+
+/* A support function, which returns its operator class. */
+#define SUPPORT_FUNCTION(type, type_kind, type_max_dims, metric_name, omen_metric) \
+	PG_FUNCTION_INFO_V1(omen_am_##type##_##metric_name##_support); \
 	Datum \
-	name(PG_FUNCTION_ARGS) \
+	omen_am_##type##_##metric_name##_support(PG_FUNCTION_ARGS) \
 	{ \
 		static const OmenOpclass opclass = { \
-			.kind = OMEN_KIND_VECTOR, \
+			.kind = type_kind, \
 			.metric = omen_metric, \
-			.max_dims = OMEN_VECTOR_MAX_DIMS, \
-			.dims = vector_dims, \
-			.elements = vector_elements \
+			.max_dims = type_max_dims, \
+			.dims = type##_dims, \
+			.elements = type##_elements \
 		}; \
 		\
 		PG_RETURN_POINTER(&opclass); \
 	} \
 	extern int	omen_no_such_symbol
 
-VECTOR_OPCLASS(omen_am_vector_l2_support, OMEN_METRIC_L2);
-VECTOR_OPCLASS(omen_am_vector_ip_support, OMEN_METRIC_IP);
-VECTOR_OPCLASS(omen_am_vector_cosine_support, OMEN_METRIC_COSINE);
-VECTOR_OPCLASS(omen_am_vector_l1_support, OMEN_METRIC_L1);
+#define VECTOR_SUPPORT(metric_name, omen_metric) \
+	SUPPORT_FUNCTION(vector, OMEN_KIND_VECTOR, OMEN_VECTOR_MAX_DIMS, metric_name, omen_metric)
+#define HALFVEC_SUPPORT(metric_name, omen_metric) \
+	SUPPORT_FUNCTION(halfvec, OMEN_KIND_HALFVEC, OMEN_HALFVEC_MAX_DIMS, metric_name, omen_metric)
+
+VECTOR_SUPPORT(l2, OMEN_METRIC_L2);
+VECTOR_SUPPORT(ip, OMEN_METRIC_IP);
+VECTOR_SUPPORT(cosine, OMEN_METRIC_COSINE);
+VECTOR_SUPPORT(l1, OMEN_METRIC_L1);
+
+HALFVEC_SUPPORT(l2, OMEN_METRIC_L2);
+HALFVEC_SUPPORT(ip, OMEN_METRIC_IP);
+HALFVEC_SUPPORT(cosine, OMEN_METRIC_COSINE);
+HALFVEC_SUPPORT(l1, OMEN_METRIC_L1);
 
 const OmenOpclass *
 omen_am_opclass(Relation index)

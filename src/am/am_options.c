@@ -12,7 +12,7 @@
 #include "access/reloptions.h"
 #include "utils/guc.h"
 
-int			omenhnsw_ef_search = OMEN_DEFAULT_EF_SEARCH;
+int			omen_am_ef_search = OMEN_DEFAULT_EF_SEARCH;
 
 static relopt_kind omen_relopt_kind;
 
@@ -30,7 +30,7 @@ omen_am_init(void)
 	DefineCustomIntVariable("omenhnsw.ef_search",
 							"Number of candidates that a search keeps.",
 							"Larger values find more of the true neighbours and take longer.",
-							&omenhnsw_ef_search,
+							&omen_am_ef_search,
 							OMEN_DEFAULT_EF_SEARCH, OMEN_MIN_EF_SEARCH, OMEN_MAX_EF_SEARCH,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 }

@@ -278,7 +278,7 @@ start(IndexScanDesc scan, OmenScan *state)
 	omen_meta_read(scan->indexRelation, state->meta);
 	prepare_query(scan, state);
 	open_sources(scan, state);
-	state->ef = omenhnsw_ef_search;
+	state->ef = omen_am_ef_search;
 	state->phase = PHASE_STREAM;
 	MemoryContextSwitchTo(old_context);
 }

@@ -181,7 +181,7 @@ omen_am_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	state.callback_state = callback_state;
 	state.strategy = info->strategy;
 
-	omen_lock_maintenance(info->index);
+	(void) omen_lock_maintenance(info->index, true);
 	omen_meta_read(info->index, state.meta);
 	for (uint32 i = 0; i < state.meta->n_segments; i++)
 	{

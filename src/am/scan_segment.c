@@ -56,39 +56,31 @@ source_links(OmenNodeSource *source, uint32 node, uint32 *out)
 	return n;
 }
 
+/* Nothing to do: the reader fetches a batch of records at once. */
 static void
 source_prefetch_codes(OmenNodeSource *source, const uint32 *nodes, int n)
 {
-	OmenScanSegment *scan = (OmenScanSegment *) source;
-
-	for (int i = 0; i < n; i++)
-		omen_reader_prefetch(scan->reader, &scan->codes, nodes[i]);
 }
 
-/* Keys of n <= OMEN_MAX_LINKS records of CODES, CENTRES or SAMPLES. */
+/* Keys of n records of CODES, CENTRES or SAMPLES. */
 static void
 column_keys(OmenScanSegment *scan, const OmenColumnView *view,
 			const uint32 *records, int n, float *out)
 {
-	const void *heads[OMEN_MAX_LINKS];
-	const uint8 *bodies[OMEN_MAX_LINKS];
-	int			done = 0;
+	const void *heads[OMEN_READER_BATCH];
+	const void *bodies[OMEN_READER_BATCH];
 
-	for (int i = 0; i < n; i++)
+	while (n > 0)
 	{
-		const void *body;
+		int			count = omen_reader_records(scan->reader, view, records, n, heads, bodies);
 
-		if (!omen_reader_record(scan->reader, view, records[i], &heads[i], &body))
-		{
-			scan->codec->keys(scan->codec, scan->query, i - done, heads + done, bodies + done, out + done);
-			done = i;
-			omen_reader_release(scan->reader);
-			(void) omen_reader_record(scan->reader, view, records[i], &heads[i], &body);
-		}
-		bodies[i] = body;
+		scan->codec->keys(scan->codec, scan->query, count, heads,
+						  (const uint8 *const *) bodies, out);
+		omen_reader_release(scan->reader);
+		records += count;
+		out += count;
+		n -= count;
 	}
-	scan->codec->keys(scan->codec, scan->query, n - done, heads + done, bodies + done, out + done);
-	omen_reader_release(scan->reader);
 }
 
 static void

@@ -36,15 +36,21 @@ array_prefetch_links(OmenNodeSource *base, uint32 node)
 				   source->max_links * sizeof(uint32));
 }
 
+/* The whole list is copied; counting instead of stopping needs no branches. */
 static int
 array_links(OmenNodeSource *base, uint32 node, uint32 *out)
 {
 	OmenArraySource *source = (OmenArraySource *) base;
 	const uint32 *links = source->links + (size_t) node * source->max_links;
-	uint32		n;
+	uint32		max_links = source->max_links;
+	uint32		n = 0;
+	uint32		i;
 
-	for (n = 0; n < source->max_links && links[n] != OMEN_NO_NODE; n++)
-		out[n] = links[n];
+	for (i = 0; i < max_links; i++)
+	{
+		out[i] = links[i];
+		n += (links[i] != OMEN_NO_NODE);
+	}
 	return (int) n;
 }
 
@@ -56,8 +62,12 @@ array_prefetch_codes(OmenNodeSource *base, const uint32 *nodes, int n)
 
 	for (i = 0; i < n; i++)
 	{
+		const char *factors = omen_records_factors(source->records, nodes[i]);
+
 		array_prefetch(omen_records_code(source->records, nodes[i]), source->prefetch_bytes);
-		__builtin_prefetch(omen_records_factors(source->records, nodes[i]));
+		/* they may straddle two lines; asking twice for one costs little */
+		__builtin_prefetch(factors);
+		__builtin_prefetch(factors + source->records->codec->factor_bytes - 1);
 	}
 }
 

@@ -221,12 +221,13 @@ link_run_group(LinkSearch *group, int n)
 	}
 }
 
-/* Add the batch mates of the node at a place of the batch to its candidates. */
+/* Merge the batch mates of a node into its candidates, which are sorted. */
 static int
 link_add_mates(LinkState *state, const LinkSearch *s, uint64 *candidates, int n)
 {
 	uint32		mates[2 * BATCH_MATES];
 	float		keys[2 * BATCH_MATES];
+	uint64		words[2 * BATCH_MATES];
 	uint32		from = s->at > BATCH_MATES ? s->at - BATCH_MATES : 0;
 	uint32		to = Min(s->at + BATCH_MATES + 1, state->n_batch);
 	int			n_mates = 0;
@@ -239,7 +240,9 @@ link_add_mates(LinkState *state, const LinkSearch *s, uint64 *candidates, int n)
 	}
 	omen_records_keys(state->records, s->query, mates, n_mates, keys);
 	for (i = 0; i < n_mates; i++)
-		candidates[n + i] = omen_packed_make(keys[i], mates[i]);
+		words[i] = omen_packed_make(keys[i], mates[i]);
+	omen_packed_sort(words, n_mates);
+	omen_packed_merge(candidates, n, words, n_mates);
 	return n + n_mates;
 }
 
@@ -256,7 +259,6 @@ link_choose_forward(LinkState *state, LinkWorker *worker, LinkSearch *s)
 	for (i = 0; i < n; i++)
 		candidates[i] = found[i] & ~OMEN_PACKED_FLAG;
 	n = link_add_mates(state, s, candidates, n);
-	omen_packed_sort(candidates, n);
 	state->n_forward[s->at] =
 		omen_select_neighbours(worker->selector, candidates, n, state->m, state->m,
 							   state->forward + (size_t) s->at * state->m, &n_kept);
@@ -396,7 +398,7 @@ link_prune(LinkState *state, LinkWorker *worker, uint32 target, uint64 *edges, u
 	}
 	memcpy(candidates + n, edges, sizeof(uint64) * n_edges);
 	n += n_edges;
-	omen_packed_sort(candidates, n);
+	omen_packed_sort_runs(candidates, n);
 
 	n = omen_select_neighbours(worker->selector, candidates, n, lists->max_links,
 							   lists->max_links * 3 / 4, worker->chosen, &n_kept);

@@ -20,6 +20,9 @@
 /* Below this, insertion sort is the fastest. */
 #define PACKED_INSERTION_SORT 24
 
+/* The same for arrays in which most words are near their places. */
+#define PACKED_INSERTION_SORT_RUNS 96
+
 static void
 packed_insertion_sort(uint64 *packed, size_t n)
 {
@@ -46,6 +49,30 @@ omen_packed_sort(uint64 *packed, size_t n)
 		packed_insertion_sort(packed, n);
 	else
 		packed_sort(packed, n);
+}
+
+void
+omen_packed_sort_runs(uint64 *packed, size_t n)
+{
+	if (n <= PACKED_INSERTION_SORT_RUNS)
+		packed_insertion_sort(packed, n);
+	else
+		packed_sort(packed, n);
+}
+
+/* From the end, in place: what is left over of the first array already is. */
+void
+omen_packed_merge(uint64 *packed, size_t n, const uint64 *more, size_t n_more)
+{
+	size_t		at = n + n_more;
+
+	while (n_more > 0)
+	{
+		if (n > 0 && packed[n - 1] > more[n_more - 1])
+			packed[--at] = packed[--n];
+		else
+			packed[--at] = more[--n_more];
+	}
 }
 
 static inline uint64

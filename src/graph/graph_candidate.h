@@ -66,6 +66,12 @@ omen_packed_key(uint64 packed)
 /* Ascending. */
 extern void omen_packed_sort(uint64 *packed, size_t n);
 
+/* The same, for arrays that consist of few sorted stretches. */
+extern void omen_packed_sort_runs(uint64 *packed, size_t n);
+
+/* Merge n_more sorted words into n sorted ones, which have room for them. */
+extern void omen_packed_merge(uint64 *packed, size_t n, const uint64 *more, size_t n_more);
+
 /* Rearrange so that the k least come first, in no order; k <= n. */
 extern void omen_packed_select(uint64 *packed, size_t n, size_t k);
 

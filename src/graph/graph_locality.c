@@ -33,8 +33,8 @@
 #define MAX_CLUSTERS 256
 
 /* Members looked at per cluster while centres move, and how often they move. */
-#define KMEANS_SAMPLE 192
-#define KMEANS_ROUNDS 4
+#define KMEANS_SAMPLE 64
+#define KMEANS_ROUNDS 3
 
 /* tick() after comparing about so many bytes of codes */
 #define TICK_BYTES (8 * 1024 * 1024)

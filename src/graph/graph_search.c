@@ -38,12 +38,13 @@
 
 /* The set of nodes seen starts with this many places, or so many for each of ef. */
 #define SEEN_MIN_PLACES 512
-#define SEEN_PLACES_PER_EF 16
+#define SEEN_PLACES_PER_EF 32
 #define SEEN_MAX_FIRST_PLACES 65536
 
-/* Nodes in a place of that set: the bits of a word. */
-#define SEEN_BLOCK_SHIFT 6
-#define SEEN_NO_BLOCK 0xffffffffU
+/* A place of that set: the number of a block of 32 nodes, and a bit for each. */
+#define SEEN_BLOCK_SHIFT 5
+#define SEEN_BLOCK_NODES (1U << SEEN_BLOCK_SHIFT)
+#define SEEN_FREE PG_UINT64_MAX
 
 /* Places in multiplicative hashing: 2^32 / golden ratio. */
 #define SEEN_MULTIPLIER 2654435769U
@@ -77,13 +78,12 @@ struct OmenSearch
 	size_t		discards_capacity;
 
 	/*
-	 * The nodes seen: open addressing by block of 64 consecutive nodes, and
-	 * a bit for each of them.  Numbers are handed out by locality, so a
-	 * search sees few blocks, which makes the set small and its outcome
-	 * predictable.
+	 * The nodes seen: open addressing by block of consecutive nodes; a place
+	 * has the block's number above and the nodes' bits below.  Numbers are
+	 * handed out by locality, so a search sees few blocks, which makes the set
+	 * small and its branches predictable.
 	 */
-	uint32	   *seen_blocks;	/* SEEN_NO_BLOCK marks a free place */
-	uint64	   *seen_bits;
+	uint64	   *seen;
 	uint32		seen_capacity;	/* places allocated */
 	uint32		seen_places;	/* places in use, a power of two */
 	int			seen_shift;		/* 32 - log2(seen_places) */
@@ -164,8 +164,7 @@ omen_search_destroy(OmenSearch *search)
 	search_release(search, search->side.words);
 	search_release(search, search->owed.words);
 	search_release(search, search->discards);
-	search_release(search, search->seen_blocks);
-	search_release(search, search->seen_bits);
+	search_release(search, search->seen);
 	search_release(search, search->results);
 	search_release(search, search);
 }
@@ -176,14 +175,10 @@ omen_search_destroy(OmenSearch *search)
 static void
 seen_reset(OmenSearch *search, uint32 places)
 {
-	const OmenHost *host = search->host;
-
 	if (places > search->seen_capacity)
 	{
-		search_release(search, search->seen_blocks);
-		search_release(search, search->seen_bits);
-		search->seen_blocks = host->alloc(host->arg, sizeof(uint32) * places);
-		search->seen_bits = host->alloc(host->arg, sizeof(uint64) * places);
+		search_release(search, search->seen);
+		search->seen = search->host->alloc(search->host->arg, sizeof(uint64) * places);
 		search->seen_capacity = places;
 	}
 	search->seen_places = places;
@@ -193,22 +188,30 @@ seen_reset(OmenSearch *search, uint32 places)
 		places /= 2;
 		search->seen_shift--;
 	}
-	memset(search->seen_blocks, 0xff, sizeof(uint32) * search->seen_places);
+	memset(search->seen, 0xff, sizeof(uint64) * search->seen_places);
 	search->n_seen_blocks = 0;
 }
 
-/* The place of a block, which is claimed if it was not in the set. */
 static inline uint32
-seen_place(OmenSearch *search, uint32 block)
+seen_hash(uint32 block, int shift)
 {
-	uint32		place = (block * SEEN_MULTIPLIER) >> search->seen_shift;
+	return (block * SEEN_MULTIPLIER) >> shift;
+}
 
-	while (unlikely(search->seen_blocks[place] != block))
+/*
+ * The place of a block whose first place is taken by another one or free: go
+ * on to its own or to a free one, which is then claimed.
+ */
+static pg_noinline uint32
+seen_probe(OmenSearch *search, uint32 block, uint32 place)
+{
+	uint64	   *seen = search->seen;
+
+	while ((uint32) (seen[place] >> 32) != block)
 	{
-		if (search->seen_blocks[place] == SEEN_NO_BLOCK)
+		if (seen[place] == SEEN_FREE)
 		{
-			search->seen_blocks[place] = block;
-			search->seen_bits[place] = 0;
+			seen[place] = (uint64) block << 32;
 			search->n_seen_blocks++;
 			break;
 		}
@@ -224,19 +227,28 @@ seen_place(OmenSearch *search, uint32 block)
 static inline int
 seen_add(OmenSearch *search, const uint32 *nodes, int n, uint32 *fresh)
 {
+	uint64	   *seen = search->seen;
+	int			shift = search->seen_shift;
 	int			n_fresh = 0;
 	int			i;
 
 	for (i = 0; i < n; i++)
 	{
 		uint32		node = nodes[i];
-		uint64	   *bits = &search->seen_bits[seen_place(search, node >> SEEN_BLOCK_SHIFT)];
-		uint64		bit = UINT64CONST(1) << (node & ((1 << SEEN_BLOCK_SHIFT) - 1));
+		uint32		block = node >> SEEN_BLOCK_SHIFT;
+		uint32		place = seen_hash(block, shift);
+		uint64		bits = seen[place];
+		uint32		bit = 1U << (node & (SEEN_BLOCK_NODES - 1));
 
+		if (unlikely((uint32) (bits >> 32) != block))
+		{
+			place = seen_probe(search, block, place);
+			bits = seen[place];
+		}
 		/* no branch: whether the node is new is not predictable */
 		fresh[n_fresh] = node;
-		n_fresh += (*bits & bit) == 0;
-		*bits |= bit;
+		n_fresh += ((uint32) bits & bit) == 0;
+		seen[place] = bits | bit;
 	}
 	return n_fresh;
 }
@@ -245,8 +257,7 @@ seen_add(OmenSearch *search, const uint32 *nodes, int n, uint32 *fresh)
 static void
 seen_reserve(OmenSearch *search, uint32 more)
 {
-	uint32	   *old_blocks = search->seen_blocks;
-	uint64	   *old_bits = search->seen_bits;
+	uint64	   *old = search->seen;
 	uint32		old_places = search->seen_places;
 	uint32		places = old_places;
 	uint32		i;
@@ -256,17 +267,19 @@ seen_reserve(OmenSearch *search, uint32 more)
 
 	while (search->n_seen_blocks + more > places / 4)
 		places *= 2;
-	search->seen_blocks = NULL;
-	search->seen_bits = NULL;
+	search->seen = NULL;
 	search->seen_capacity = 0;
 	seen_reset(search, places);
 	for (i = 0; i < old_places; i++)
 	{
-		if (old_blocks[i] != SEEN_NO_BLOCK)
-			search->seen_bits[seen_place(search, old_blocks[i])] = old_bits[i];
+		if (old[i] != SEEN_FREE)
+		{
+			uint32		block = (uint32) (old[i] >> 32);
+
+			search->seen[seen_probe(search, block, seen_hash(block, search->seen_shift))] = old[i];
+		}
 	}
-	search_release(search, old_blocks);
-	search_release(search, old_bits);
+	search_release(search, old);
 }
 
 /* ---------- beam ---------- */
@@ -278,12 +291,12 @@ sorted_find(const SortedWords *sorted, uint64 word)
 	const uint64 *base = sorted->words;
 	uint32		n = sorted->n;
 
-	/* halving without branches: the outcome cannot be predicted */
+	/* halving; compilers make a branch of "?:", and its outcome is a coin's */
 	while (n > 1)
 	{
 		uint32		half = n / 2;
 
-		base += (base[half - 1] < word) ? half : 0;
+		base += half & -(uint32) (base[half - 1] < word);
 		n -= half;
 	}
 	return (uint32) (base - sorted->words) + (n == 1 && *base < word);
@@ -339,20 +352,11 @@ search_trim_beam(OmenSearch *search)
 static void
 sorted_merge(SortedWords *to, SortedWords *from)
 {
-	uint32		left = to->n;
-	uint32		right = from->n;
-	uint32		at = left + right;
-
-	/* from the end, in place; what is left over already is in place */
-	to->n = at;
-	while (right > 0)
-	{
-		if (left > 0 && to->words[left - 1] > from->words[right - 1])
-			to->words[--at] = to->words[--left];
-		else
-			to->words[--at] = from->words[--right];
-	}
-	to->first_open = Min(to->first_open, left);
+	if (from->first_open < from->n)
+		to->first_open = Min(to->first_open,
+							 sorted_find(to, from->words[from->first_open]));
+	omen_packed_merge(to->words, to->n, from->words, from->n);
+	to->n += from->n;
 	from->n = 0;
 	from->first_open = 0;
 }
@@ -597,6 +601,7 @@ search_take_results(OmenSearch *search)
 			beam->words[n_open++] = beam->words[i];
 	}
 	beam->n = n_open;
+	beam->first_open = 0;
 	sorted_reserve(search, &search->owed, search->owed.n + n_open);
 	sorted_merge(&search->owed, beam);
 

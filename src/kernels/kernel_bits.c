@@ -25,14 +25,27 @@ load_word(const uint8 *bytes)
 	return word;
 }
 
-/* The last n < WORD bytes, then zeros. */
+/*
+ * The last n < WORD bytes of a string, among zeros.  If the string is longer
+ * than that, the word that ends with it is read, and what is not wanted is
+ * shifted out.
+ */
 static inline uint64
-load_rest(const uint8 *bytes, uint32 n)
+load_rest(const uint8 *rest, uint32 n, bool is_long)
 {
 	uint64		word = 0;
 
+	if (is_long)
+	{
+		word = load_word(rest + n - WORD);
+#ifdef WORDS_BIGENDIAN
+		return word << (8 * (WORD - n));
+#else
+		return word >> (8 * (WORD - n));
+#endif
+	}
 	for (uint32 i = 0; i < n; i++)
-		word |= (uint64) bytes[i] << (8 * i);
+		word = word << 8 | rest[i];
 	return word;
 }
 
@@ -56,6 +69,7 @@ prefix##_differing(const uint8 *a, const uint8 *b, uint32 n_bytes) \
 	uint64		sum1 = 0; \
 	uint64		sum2 = 0; \
 	uint64		sum3 = 0; \
+	bool		is_long = n_bytes >= WORD; \
 	\
 	for (; n_bytes >= 4 * WORD; n_bytes -= 4 * WORD) \
 	{ \
@@ -73,7 +87,7 @@ prefix##_differing(const uint8 *a, const uint8 *b, uint32 n_bytes) \
 		b += WORD; \
 	} \
 	if (n_bytes > 0) \
-		sum1 += count(load_rest(a, n_bytes) ^ load_rest(b, n_bytes)); \
+		sum1 += count(load_rest(a, n_bytes, is_long) ^ load_rest(b, n_bytes, is_long)); \
 	return (sum0 + sum1) + (sum2 + sum3); \
 } \
 \
@@ -83,6 +97,7 @@ prefix##_common(const uint8 *a, const uint8 *b, uint32 n_bytes, \
 { \
 	uint64		n_both = 0; \
 	uint64		n_either = 0; \
+	bool		is_long = n_bytes >= WORD; \
 	\
 	for (; n_bytes >= WORD; n_bytes -= WORD) \
 	{ \
@@ -93,8 +108,11 @@ prefix##_common(const uint8 *a, const uint8 *b, uint32 n_bytes, \
 	} \
 	if (n_bytes > 0) \
 	{ \
-		n_both += count(load_rest(a, n_bytes) & load_rest(b, n_bytes)); \
-		n_either += count(load_rest(a, n_bytes) | load_rest(b, n_bytes)); \
+		uint64		x = load_rest(a, n_bytes, is_long); \
+		uint64		y = load_rest(b, n_bytes, is_long); \
+		\
+		n_both += count(x & y); \
+		n_either += count(x | y); \
 	} \
 	*both = n_both; \
 	*either = n_either; \

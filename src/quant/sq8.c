@@ -20,7 +20,8 @@
  *	  Hoelder's for the inner product) gives what the distance to x cannot be
  *	  below; a slack covers the rounding of our kernels and of the operators.
  *
- * Finite floats of any size are encoded, with finite factors.
+ * Finite floats of any size are encoded, with finite factors.  Keys may
+ * overflow to infinity, but are never NaN.
  *
  *-------------------------------------------------------------------------
  */
@@ -404,8 +405,8 @@ sq8_four_keys_l2(const Sq8Query *q, const Sq8Terms *t, float *out)
 		key += t->step[i] * (t->step[i] * t->sum_sq[i] - q->twice_step * t->cross_sum[i]);
 		key += q->scaled_sum_sq;
 		key *= q->scale;
-		key = key > 0.0 ? key : 0.0;
-		out[i] = (float) (key < FLT_MAX ? key : FLT_MAX);
+		/* rounding may leave it just below 0; this is Max(key, 0), branch-free */
+		out[i] = (float) ((key + fabs(key)) * 0.5);
 	}
 }
 
@@ -421,8 +422,7 @@ sq8_four_keys_ip(const Sq8Query *q, const Sq8Terms *t, float *out)
 
 		product = q->component_sum * t->offset[i];
 		product += t->step[i] * (q->offset * t->sum[i] + q->step * t->cross_sum[i]);
-		product = product > -FLT_MAX ? product : -FLT_MAX;
-		out[i] = -(float) (product < FLT_MAX ? product : FLT_MAX);
+		out[i] = -(float) product;
 	}
 }
 
@@ -499,9 +499,8 @@ sq8_keys_l1(const OmenCodec *codec, const OmenQuery *query, int n,
 	for (i = 0; i < n; i++)
 	{
 		const Sq8Factors *f = factors[i];
-		float		key = omen_kernels->l1_sq8(vector, codes[i], f->offset, f->step, codec->dims);
 
-		out[i] = Min(key, FLT_MAX);
+		out[i] = omen_kernels->l1_sq8(vector, codes[i], f->offset, f->step, codec->dims);
 	}
 }
 

@@ -54,6 +54,7 @@ omen_column_shape(const OmenMeta *meta, OmenColumnId column, OmenColumnShape *sh
 		per_page--;
 
 	shape->per_page = per_page;
+	shape->page_per_record = per_page > 0 ? 1.0 / per_page : 0;
 	if (per_page > 0)
 	{
 		shape->pages_per_record = 1;

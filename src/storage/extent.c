@@ -26,6 +26,9 @@
 
 #include "src/storage/extent.h"
 
+#include "src/storage/column.h"
+
+#include "access/xloginsert.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -118,18 +121,43 @@ choose_runs(Relation index, OmenMeta *meta, uint32 n_blocks, OmenRun *runs, int 
 	return 1;
 }
 
-/* Make the file at least n_blocks long.  The caller holds the extension lock. */
+/*
+ * Add a block to the file and log it, as a page of nobody: replaying that
+ * extends the file on a standby up to here.
+ */
+static void
+add_logged_block(Relation index)
+{
+	Buffer		buffer = ReadBufferExtended(index, MAIN_FORKNUM, P_NEW, RBM_NORMAL, NULL);
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	START_CRIT_SECTION();
+	omen_page_init(BufferGetPage(buffer), OMEN_PAGE_ROWS, 0, 0, 0);
+	MarkBufferDirty(buffer);
+	if (RelationNeedsWAL(index))
+		log_newpage_buffer(buffer, true);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * Make the file at least n_blocks long, here and on standbys, before a
+ * directory names the blocks.  The caller holds the extension lock.
+ */
 static void
 extend_file(Relation index, BlockNumber n_blocks)
 {
 	BlockNumber have = RelationGetNumberOfBlocks(index);
 
-	while (have < n_blocks)
+	if (have >= n_blocks)
+		return;
+	for (; have < n_blocks - 1; have++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		ReleaseBuffer(ReadBufferExtended(index, MAIN_FORKNUM, P_NEW, RBM_NORMAL, NULL));
-		have++;
 	}
+
+	add_logged_block(index);
 }
 
 /*

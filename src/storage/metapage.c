@@ -17,6 +17,42 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 
+/* Do the numbers of a directory entry make sense together? */
+static bool
+entry_is_sane(const OmenMeta *meta, const OmenSegment *segment)
+{
+	uint64		n_blocks = 0;
+
+	if (segment->n_runs < 1 || segment->n_runs > OMEN_MAX_RUNS ||
+		(segment->kind != OMEN_SEGMENT_GRAPH && segment->kind != OMEN_SEGMENT_TAIL) ||
+		segment->state < OMEN_STATE_BUILDING || segment->state > OMEN_STATE_RETIRED)
+		return false;
+	for (int i = 0; i < segment->n_runs; i++)
+	{
+		const OmenRun *run = &segment->runs[i];
+
+		if (run->start <= OMEN_META_BLOCK || run->n_blocks == 0 ||
+			(uint64) run->start + run->n_blocks > meta->end_block)
+			return false;
+		n_blocks += run->n_blocks;
+	}
+	for (int i = 0; i < OMEN_MAX_COLUMNS; i++)
+		if ((uint64) segment->columns[i].first_block + segment->columns[i].n_blocks > segment->n_blocks)
+			return false;
+	return n_blocks == segment->n_blocks;
+}
+
+static bool
+directory_is_sane(const OmenMeta *meta)
+{
+	if (meta->n_segments > OMEN_MAX_SEGMENTS)
+		return false;
+	for (uint32 i = 0; i < meta->n_segments; i++)
+		if (!entry_is_sane(meta, &meta->segments[i]))
+			return false;
+	return true;
+}
+
 static void
 check_meta(Relation index, Page page)
 {
@@ -39,7 +75,7 @@ check_meta(Relation index, Page page)
 						OMEN_FORMAT_OLDEST, OMEN_FORMAT_VERSION),
 				 errhint("Please REINDEX it.")));
 
-	if (meta->n_segments > OMEN_MAX_SEGMENTS || meta->code_bytes == 0 ||
+	if (!directory_is_sane(meta) || meta->code_bytes == 0 ||
 		meta->code_bytes > 4 * 65536 || meta->factor_bytes > 256 ||
 		meta->m < 2 || meta->m > 100)
 		ereport(ERROR,

@@ -25,6 +25,7 @@
 
 #include "access/xlog.h"
 #include "miscadmin.h"
+#include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 
@@ -56,7 +57,6 @@ omen_read_recent(Relation index, BlockNumber block, BufferAccessStrategy strateg
 
 	if (unlikely(recent_buffers == NULL))
 		recent_buffers = MemoryContextAllocZero(TopMemoryContext, RECENT_SLOTS * sizeof(Buffer));
-
 	buffer = recent_buffers[slot];
 	if (likely(buffer != InvalidBuffer) &&
 		likely(ReadRecentBuffer(RelationLocator(index), MAIN_FORKNUM, block, buffer)))
@@ -70,6 +70,8 @@ omen_read_recent(Relation index, BlockNumber block, BufferAccessStrategy strateg
 void
 omen_reader_init(OmenReader *reader, Relation index)
 {
+	if (recent_buffers == NULL)
+		recent_buffers = MemoryContextAllocZero(TopMemoryContext, RECENT_SLOTS * sizeof(Buffer));
 	memset(reader, 0, sizeof(*reader));
 	reader->index = index;
 	reader->copies = RecoveryInProgress();
@@ -129,16 +131,15 @@ omen_page_mismatch(Relation index, BlockNumber block)
 	pg_unreachable();
 }
 
-static inline void
-check_stamp(OmenReader *reader, const OmenColumnView *view, Page page,
-			BlockNumber block, uint32 column_block)
+void
+omen_page_check(Relation index, Buffer buffer, uint32 segment_id,
+				OmenColumnId column, uint32 column_block)
 {
-	const OmenPageStamp *stamp = OmenPageGetStamp(page);
+	const OmenPageStamp *stamp = OmenPageGetStamp(BufferGetPage(buffer));
 
-	if (unlikely(stamp->segment_id != view->segment->id ||
-				 stamp->column != view->column ||
+	if (unlikely(stamp->segment_id != segment_id || stamp->column != column ||
 				 stamp->logical_block != column_block))
-		omen_page_mismatch(reader->index, block);
+		omen_page_mismatch(index, BufferGetBlockNumber(buffer));
 }
 
 static inline BlockNumber
@@ -166,7 +167,7 @@ pinned_page(OmenReader *reader, const OmenColumnView *view, uint32 column_block)
 	reader->blocks[n] = block;
 	reader->pages[n] = BufferGetPage(reader->buffers[n]);
 	reader->n_pins = n + 1;
-	check_stamp(reader, view, reader->pages[n], block, column_block);
+	omen_page_check(reader->index, reader->buffers[n], view->segment->id, view->column, column_block);
 	return reader->pages[n];
 }
 
@@ -197,7 +198,7 @@ copy_from_page(OmenReader *reader, const OmenColumnView *view, uint32 column_blo
 	Buffer		buffer = omen_read_recent(reader->index, block, reader->strategy);
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	check_stamp(reader, view, BufferGetPage(buffer), block, column_block);
+	omen_page_check(reader->index, buffer, view->segment->id, view->column, column_block);
 	memcpy(to, (char *) BufferGetPage(buffer) + offset, bytes);
 	UnlockReleaseBuffer(buffer);
 }
@@ -238,39 +239,45 @@ copied_record(OmenReader *reader, const OmenColumnView *view, uint32 record,
 }
 
 /*
- * The processor fetches the lines where the record was last seen, without a
- * pin: if another page lies there by now, nothing is lost but the fetch.
+ * Let the processor fetch the lines of a record from where its page was last
+ * seen, and those that pinning will touch.  Without a pin another page may lie
+ * there by now: then nothing is lost but the fetch.
  */
-void
-omen_reader_prefetch(OmenReader *reader, const OmenColumnView *view, uint32 record)
+static inline void
+prefetch_record(const OmenReader *reader, const OmenColumnShape *shape,
+				BlockNumber block, uint32 slot)
 {
-	const OmenColumnShape *shape = &view->shape;
-	Buffer		buffer;
+	Buffer		buffer = recent_buffers[recent_slot(reader->index, block)];
 	const char *page;
 	const char *body;
 
-	if (reader->copies || shape->per_page == 0 || record >= view->n_records || recent_buffers == NULL)
-		return;
-	buffer = recent_buffers[recent_slot(reader->index,
-										physical_block(reader, view, record / shape->per_page))];
-	if (buffer <= 0)
+	if (unlikely(buffer <= 0))
 		return;
 	page = (const char *) BufferGetBlock(buffer);
+	__builtin_prefetch(GetBufferDescriptor(buffer - 1), 1);
+	__builtin_prefetch(page);
 	if (shape->head_bytes > 0)
-		__builtin_prefetch(page + OMEN_PAGE_START + record % shape->per_page * shape->head_bytes);
-	body = page + shape->body_start + record % shape->per_page * shape->body_bytes;
+		__builtin_prefetch(page + OMEN_PAGE_START + slot * shape->head_bytes);
+	body = page + shape->body_start + slot * shape->body_bytes;
 	for (uint32 i = 0; i < shape->body_bytes; i += 64)
 		__builtin_prefetch(body + i);
 }
 
-bool
-omen_reader_record(OmenReader *reader, const OmenColumnView *view,
-				   uint32 record, const void **head, const void **body)
+void
+omen_reader_prefetch(OmenReader *reader, const OmenColumnView *view, uint32 record)
 {
 	const OmenColumnShape *shape = &view->shape;
-	uint32		slot;
-	Page		page;
+	uint32		page;
 
+	if (reader->copies || shape->per_page == 0 || record >= view->n_records || recent_buffers == NULL)
+		return;
+	page = omen_column_page(shape, record);
+	prefetch_record(reader, shape, physical_block(reader, view, page), record - page * shape->per_page);
+}
+
+static void
+check_record(const OmenReader *reader, const OmenColumnView *view, uint32 record)
+{
 	if (unlikely(record >= view->n_records))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
@@ -278,16 +285,67 @@ omen_reader_record(OmenReader *reader, const OmenColumnView *view,
 						RelationGetRelationName(reader->index), record, view->n_records,
 						view->column, view->segment->id),
 				 errhint("Please REINDEX it.")));
-	if (unlikely(reader->copies || shape->per_page == 0))
-		return copied_record(reader, view, record, head, body);
+}
 
-	page = pinned_page(reader, view, record / shape->per_page);
+/*
+ * Where a record lies on its page, pinned by the reader; false if the reader
+ * is full.
+ */
+static inline bool
+place_record(OmenReader *reader, const OmenColumnView *view, uint32 column_block, uint32 slot,
+			 const void **head, const void **body)
+{
+	const OmenColumnShape *shape = &view->shape;
+	char	   *page = (char *) pinned_page(reader, view, column_block);
+
 	if (page == NULL)
 		return false;
-	slot = record % shape->per_page;
-	*head = (char *) page + OMEN_PAGE_START + slot * shape->head_bytes;
-	*body = (char *) page + shape->body_start + slot * shape->body_bytes;
+	*head = page + OMEN_PAGE_START + slot * shape->head_bytes;
+	*body = page + shape->body_start + slot * shape->body_bytes;
 	return true;
+}
+
+bool
+omen_reader_record(OmenReader *reader, const OmenColumnView *view,
+				   uint32 record, const void **head, const void **body)
+{
+	uint32		page;
+
+	check_record(reader, view, record);
+	if (unlikely(reader->copies || view->shape.per_page == 0))
+		return copied_record(reader, view, record, head, body);
+	page = omen_column_page(&view->shape, record);
+	return place_record(reader, view, page, record - page * view->shape.per_page, head, body);
+}
+
+int
+omen_reader_records(OmenReader *reader, const OmenColumnView *view, const uint32 *records, int n,
+					const void **heads, const void **bodies)
+{
+	uint32		pages[OMEN_READER_BATCH];
+	uint32		slots[OMEN_READER_BATCH];
+	int			i;
+
+	n = Min(n, OMEN_READER_BATCH);
+	if (unlikely(reader->copies || view->shape.per_page == 0))
+	{
+		for (i = 0; i < n; i++)
+			if (!omen_reader_record(reader, view, records[i], &heads[i], &bodies[i]))
+				break;
+		return i;
+	}
+
+	for (i = 0; i < n; i++)
+	{
+		check_record(reader, view, records[i]);
+		pages[i] = omen_column_page(&view->shape, records[i]);
+		slots[i] = records[i] - pages[i] * view->shape.per_page;
+		prefetch_record(reader, &view->shape, physical_block(reader, view, pages[i]), slots[i]);
+	}
+	for (i = 0; i < n; i++)
+		if (!place_record(reader, view, pages[i], slots[i], &heads[i], &bodies[i]))
+			break;
+	return i;
 }
 
 void

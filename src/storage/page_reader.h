@@ -56,6 +56,17 @@ extern void omen_column_view(OmenColumnView *view, Relation index, const OmenMet
 extern bool omen_reader_record(OmenReader *reader, const OmenColumnView *view,
 							   uint32 record, const void **head, const void **body);
 
+/*
+ * Point at as many of n records, in their order, as the reader has room for
+ * (at least one after a release); returns how many.  Faster than one by one:
+ * the memory of all is being fetched while the first are pinned.
+ */
+#define OMEN_READER_BATCH 64
+
+extern int	omen_reader_records(OmenReader *reader, const OmenColumnView *view,
+								const uint32 *records, int n,
+								const void **heads, const void **bodies);
+
 /* The same for a caller who needs one record at a time: releases as necessary. */
 extern void omen_reader_one(OmenReader *reader, const OmenColumnView *view,
 							uint32 record, const void **head, const void **body);
@@ -65,6 +76,10 @@ extern void omen_reader_prefetch(OmenReader *reader, const OmenColumnView *view,
 
 /* Pin a block by way of the backend's memory of where it was last. */
 extern Buffer omen_read_recent(Relation index, BlockNumber block, BufferAccessStrategy strategy);
+
+/* Report the page in a buffer, pinned, if its stamp is not this one. */
+extern void omen_page_check(Relation index, Buffer buffer, uint32 segment_id,
+							OmenColumnId column, uint32 column_block);
 
 /* Report a page that is not what the directory says. */
 extern void omen_page_mismatch(Relation index, BlockNumber block) pg_attribute_noreturn();

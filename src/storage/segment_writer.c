@@ -18,6 +18,7 @@
 #include "src/storage/segment_writer.h"
 
 #include "src/storage/extent.h"
+#include "src/storage/page_reader.h"
 
 #include "access/xloginsert.h"
 #include "miscadmin.h"
@@ -252,6 +253,7 @@ omen_segment_set_dead(Relation index, const OmenMeta *meta, const OmenSegment *s
 
 	omen_column_shape(meta, OMEN_COLUMN_DEAD, &shape);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	omen_page_check(index, buffer, segment->id, OMEN_COLUMN_DEAD, dead_block);
 	xlog = GenericXLogStart(index);
 	on_page = (uint64 *) ((char *) GenericXLogRegisterBuffer(xlog, buffer, 0) + shape.body_start);
 	for (uint32 i = 0; i < n_words; i++)

@@ -37,7 +37,10 @@
 
 #define FIRST_EXTENT_ROWS_PAGES 16
 
-/* The block last appended to by this backend: saves looking for it. */
+/*
+ * The block last appended to by this backend: saves looking for it.  Only a
+ * guess: the index may have another file by now, with tails of the same ids.
+ */
 static struct
 {
 	Oid			index;
@@ -118,7 +121,7 @@ load_cursor(Relation index, OmenTailCursor *cursor)
 	}
 	cursor->tail = *tail;
 	if (last_append.index == RelationGetRelid(index) && last_append.tail_id == tail->id &&
-		last_append.block < tail->n_blocks)
+		last_append.block < tail->n_blocks && block_in_use(index, tail, last_append.block))
 		cursor->block = last_append.block;
 	else
 		cursor->block = find_last_block(index, tail, &cursor->shape);

@@ -28,7 +28,7 @@ typedef struct OmenHalfvec
 
 #define OMEN_HALFVEC_SIZE(dim) (offsetof(OmenHalfvec, x) + sizeof(OmenHalf) * (Size) (dim))
 
-#define DatumGetOmenHalfvec(d) ((OmenHalfvec *) PG_DETOAST_DATUM(d))
+#define DatumGetOmenHalfvec(d) ((OmenHalfvec *) omen_shape_detoast(d))
 #define PG_GETARG_OMEN_HALFVEC(n) DatumGetOmenHalfvec(PG_GETARG_DATUM(n))
 #define PG_RETURN_OMEN_HALFVEC(v) PG_RETURN_POINTER(v)
 

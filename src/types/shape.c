@@ -100,18 +100,6 @@ omen_shape_slice(int dims, int32 start, int32 count, int *first)
 }
 
 double
-omen_shape_cosine_distance(double ab, double aa, double bb)
-{
-	double		cosine = ab / sqrt(aa * bb);
-
-	if (cosine > 1)
-		cosine = 1;
-	else if (cosine < -1)
-		cosine = -1;
-	return 1 - cosine;
-}
-
-double
 omen_shape_angle(double product)
 {
 	if (product > 1)

@@ -12,6 +12,9 @@
 #ifndef OMEN_SHAPE_H
 #define OMEN_SHAPE_H
 
+#include <math.h>
+
+#include "fmgr.h"
 #include "utils/array.h"
 
 typedef struct OmenTypeTraits
@@ -83,10 +86,32 @@ omen_shape_all_finite(const float *x, int n)
 extern int	omen_shape_slice(int dims, int32 start, int32 count, int *first);
 
 /*
+ * A varlena argument in full.  Nearly always it is so already, and then no
+ * function need be called.
+ */
+static inline void *
+omen_shape_detoast(Datum datum)
+{
+	if (likely(!VARATT_IS_EXTENDED(DatumGetPointer(datum))))
+		return DatumGetPointer(datum);
+	return PG_DETOAST_DATUM(datum);
+}
+
+/*
  * 1 - a.b / (|a| |b|) from a.b, a.a and b.b, kept within 0 .. 2 whatever
  * rounding does.  NaN where a vector is zero.
  */
-extern double omen_shape_cosine_distance(double ab, double aa, double bb);
+static inline double
+omen_shape_cosine_distance(double ab, double aa, double bb)
+{
+	double		cosine = ab / sqrt(aa * bb);
+
+	if (cosine > 1)
+		cosine = 1;
+	else if (cosine < -1)
+		cosine = -1;
+	return 1 - cosine;
+}
 
 /* Angle between unit vectors as a share of a half turn, from their product. */
 extern double omen_shape_angle(double product);

@@ -32,7 +32,7 @@ typedef struct OmenSparsevec
 #define OMEN_SPARSEVEC_SIZE(nnz) \
 	(offsetof(OmenSparsevec, indices) + (sizeof(int32) + sizeof(float)) * (Size) (nnz))
 
-#define DatumGetOmenSparsevec(d) ((OmenSparsevec *) PG_DETOAST_DATUM(d))
+#define DatumGetOmenSparsevec(d) ((OmenSparsevec *) omen_shape_detoast(d))
 #define PG_GETARG_OMEN_SPARSEVEC(n) DatumGetOmenSparsevec(PG_GETARG_DATUM(n))
 #define PG_RETURN_OMEN_SPARSEVEC(v) PG_RETURN_POINTER(v)
 

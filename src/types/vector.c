@@ -234,6 +234,36 @@ omen_vector_negative_inner_product(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(result);
 }
 
+/*
+ * Squared norms in this range, and their product's root, are as good as float
+ * has them: no term of any weight has underflowed, nothing has overflowed.
+ */
+#define SAFE_NORM_SQ_MIN 1e-24f
+#define SAFE_NORM_SQ_MAX 1e37f
+
+/* Cosine distance of vectors so long or short that float sums do not do. */
+static double
+extreme_cosine_distance(const OmenVector *a, const OmenVector *b)
+{
+	double		ab = 0;
+	double		aa = 0;
+	double		bb = 0;
+
+	for (int i = 0; i < a->dim; i++)
+	{
+		ab += (double) a->x[i] * b->x[i];
+		aa += (double) a->x[i] * a->x[i];
+		bb += (double) b->x[i] * b->x[i];
+	}
+	return omen_shape_cosine_distance(ab, aa, bb);
+}
+
+static inline bool
+is_safe_norm_sq(float norm_sq)
+{
+	return norm_sq >= SAFE_NORM_SQ_MIN && norm_sq <= SAFE_NORM_SQ_MAX;
+}
+
 PG_FUNCTION_INFO_V1(omen_vector_cosine_distance);
 Datum
 omen_vector_cosine_distance(PG_FUNCTION_ARGS)
@@ -243,11 +273,16 @@ omen_vector_cosine_distance(PG_FUNCTION_ARGS)
 	float		ab;
 	float		aa;
 	float		bb;
+	double		distance;
 
 	get_pair(fcinfo, &a, &b);
 	omen_kernels->cosine_terms_f32(a->x, b->x, a->dim, &ab, &aa, &bb);
+	if (likely(is_safe_norm_sq(aa) && is_safe_norm_sq(bb)))
+		distance = omen_shape_cosine_distance(ab, aa, bb);
+	else
+		distance = extreme_cosine_distance(a, b);
 	free_pair(fcinfo, a, b);
-	PG_RETURN_FLOAT8(omen_shape_cosine_distance(ab, aa, bb));
+	PG_RETURN_FLOAT8(distance);
 }
 
 PG_FUNCTION_INFO_V1(omen_vector_spherical_distance);

@@ -27,7 +27,7 @@ typedef struct OmenVector
 
 #define OMEN_VECTOR_SIZE(dim) (offsetof(OmenVector, x) + sizeof(float) * (Size) (dim))
 
-#define DatumGetOmenVector(d) ((OmenVector *) PG_DETOAST_DATUM(d))
+#define DatumGetOmenVector(d) ((OmenVector *) omen_shape_detoast(d))
 #define PG_GETARG_OMEN_VECTOR(n) DatumGetOmenVector(PG_GETARG_DATUM(n))
 #define PG_RETURN_OMEN_VECTOR(v) PG_RETURN_POINTER(v)
 

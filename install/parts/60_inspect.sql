@@ -1,0 +1,42 @@
+/*
+ * Looking into an index, and its maintenance by hand.
+ */
+
+CREATE FUNCTION omenvec_index_stats(
+	index regclass,
+	OUT segment_id bigint,
+	OUT kind text,
+	OUT state text,
+	OUT vectors bigint,
+	OUT rows bigint,
+	OUT dead_rows bigint,
+	OUT mean_degree double precision,
+	OUT codes_bytes bigint,
+	OUT nodes_bytes bigint,
+	OUT tids_bytes bigint,
+	OUT dead_bytes bigint,
+	OUT routing_bytes bigint,
+	OUT total_bytes bigint,
+	OUT blocks bigint
+) RETURNS SETOF record
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 10
+	AS 'MODULE_PATHNAME', 'omen_inspect_index_stats';
+COMMENT ON FUNCTION omenvec_index_stats(regclass) IS
+	'what an omenhnsw index consists of: a row for each segment and tail';
+
+CREATE FUNCTION omenvec_check(
+	index regclass,
+	OUT segment_id bigint,
+	OUT block bigint,
+	OUT problem text
+) RETURNS SETOF record
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 10000 ROWS 10
+	AS 'MODULE_PATHNAME', 'omen_inspect_check';
+COMMENT ON FUNCTION omenvec_check(regclass) IS
+	'walks all pages of an omenhnsw index; a row for each problem, none for a sound index';
+
+CREATE FUNCTION omenvec_optimize(index regclass, "full" boolean DEFAULT false) RETURNS void
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 10000
+	AS 'MODULE_PATHNAME', 'omen_am_optimize';
+COMMENT ON FUNCTION omenvec_optimize(regclass, boolean) IS
+	'seals the tail of an omenhnsw index and merges its segments; "full": into one';

@@ -1,0 +1,120 @@
+/*-------------------------------------------------------------------------
+ *
+ * index_relation.c
+ *	  Opening an index that a user has named in a function call.
+ *
+ * A regclass can be anything: another kind of relation, an index of another
+ * access method, one that CREATE INDEX CONCURRENTLY has left half made, a
+ * temporary one of another session.  Here each gets its own error, so that
+ * the functions behind can rely on what they get.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "src/storage/index_relation.h"
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xlog.h"
+#include "catalog/index.h"
+#include "catalog/pg_class.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+
+#define ACCESS_METHOD_NAME "omenhnsw"
+
+/* Is it an index of ours at all? */
+static void
+check_kind(Relation relation)
+{
+	const char *name = RelationGetRelationName(relation);
+
+	if (relation->rd_rel->relkind == RELKIND_PARTITIONED_INDEX)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a partitioned index", name),
+				 errdetail("It has no contents of its own."),
+				 errhint("Name the index of one of the partitions.")));
+	if (relation->rd_rel->relkind != RELKIND_INDEX)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not an index", name)));
+	if (relation->rd_rel->relam != get_index_am_oid(ACCESS_METHOD_NAME, true))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not an %s index", name, ACCESS_METHOD_NAME)));
+}
+
+/* Can its pages be read here and now? */
+static void
+check_readable(Relation index)
+{
+	if (RELATION_IS_OTHER_TEMP(index))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot access temporary indexes of other sessions")));
+	if (RecoveryInProgress() && index->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot access temporary or unlogged relations during recovery")));
+	if (!index->rd_index->indisvalid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" is not valid", RelationGetRelationName(index)),
+				 errhint("An interrupted CREATE INDEX CONCURRENTLY leaves such an index; drop it or REINDEX it.")));
+}
+
+/*
+ * Open an index and its table, or raise an error that says why not.  The
+ * table is locked first, as everybody does who locks both.
+ */
+void
+omen_index_open(OmenIndexRelation *opened, Oid index_oid, LOCKMODE table_lock, LOCKMODE index_lock)
+{
+	Oid			table_oid = IndexGetRelation(index_oid, true);
+
+	opened->table_lock = table_lock;
+	opened->index_lock = index_lock;
+	opened->table = OidIsValid(table_oid) ? table_open(table_oid, table_lock) : NULL;
+	opened->index = relation_open(index_oid, index_lock);
+	check_kind(opened->index);
+
+	/* The table's lock came without one on the index: look once more. */
+	if (opened->table == NULL || table_oid != IndexGetRelation(index_oid, false))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("could not open the table of index \"%s\"",
+						RelationGetRelationName(opened->index))));
+	check_readable(opened->index);
+}
+
+/* Close both and release their locks. */
+void
+omen_index_close(OmenIndexRelation *opened)
+{
+	relation_close(opened->index, opened->index_lock);
+	table_close(opened->table, opened->table_lock);
+}
+
+/*
+ * Raise an error unless the current user owns the index, or has the
+ * privileges of other_role (InvalidOid for none).  To be called before any
+ * lock is taken.
+ */
+void
+omen_index_check_permission(Oid index_oid, Oid other_role)
+{
+	bool		owned;
+
+#if PG_VERSION_NUM >= 160000
+	owned = object_ownercheck(RelationRelationId, index_oid, GetUserId());
+#else
+	owned = pg_class_ownercheck(index_oid, GetUserId());
+#endif
+	if (owned || (OidIsValid(other_role) && has_privs_of_role(GetUserId(), other_role)))
+		return;
+	aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(index_oid));
+}

@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * index_relation.h
+ *	  Opening an index that a user has named in a function call.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_INDEX_RELATION_H
+#define OMEN_INDEX_RELATION_H
+
+#include "storage/lockdefs.h"
+#include "utils/rel.h"
+
+/* An omenhnsw index with its table, both locked. */
+typedef struct OmenIndexRelation
+{
+	Relation	table;
+	Relation	index;
+	LOCKMODE	table_lock;
+	LOCKMODE	index_lock;
+} OmenIndexRelation;
+
+extern void omen_index_open(OmenIndexRelation *opened, Oid index_oid,
+							LOCKMODE table_lock, LOCKMODE index_lock);
+extern void omen_index_close(OmenIndexRelation *opened);
+extern void omen_index_check_permission(Oid index_oid, Oid other_role);
+
+#endif							/* OMEN_INDEX_RELATION_H */
