@@ -67,13 +67,11 @@ sub open_connection
 	  or die "could not connect: $!";
 	binmode $socket;
 	$socket->autoflush(0);
-	my %options = (user => $node->connstr =~ /user='?([^' ]+)/ ? $1 : getpwuid($>),
-		database => 'postgres', client_encoding => 'SQL_ASCII');
+	my %options = (user => scalar getpwuid($>), database => 'postgres', client_encoding => 'SQL_ASCII');
 	my $body = pack('N', 196608) . join('', map { "$_\0$options{$_}\0" } sort keys %options) . "\0";
 	print $socket pack('N', 4 + length $body) . $body;
 	$socket->flush;
-	my @messages = read_until_ready();
-	return;
+	read_until_ready();
 }
 
 # Name a statement that returns its parameter.

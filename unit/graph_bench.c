@@ -307,8 +307,7 @@ exact_distance(OmenMetric metric, const float *a, const float *b, uint32 dims)
 			return omen_kernels->l2_squared_f32(a, b, dims);
 		case OMEN_METRIC_L1:
 			return omen_kernels->l1_f32(a, b, dims);
-		case OMEN_METRIC_IP:
-		case OMEN_METRIC_COSINE:
+		default:
 			break;
 	}
 	return -omen_kernels->inner_product_f32(a, b, dims);

@@ -49,33 +49,47 @@ extern int	omen_am_option_ef_construction(Relation index);
 typedef enum OmenVectorKind
 {
 	OMEN_KIND_VECTOR = 1,
-	OMEN_KIND_HALFVEC = 2
+	OMEN_KIND_HALFVEC = 2,
+	OMEN_KIND_BIT = 3,
+	OMEN_KIND_SPARSEVEC = 4
 } OmenVectorKind;
 
 #define OMEN_SUPPORT_PROC 1		/* returns the OmenOpclass */
 #define OMEN_N_SUPPORT_PROCS 1
 #define OMEN_ORDER_STRATEGY 1	/* the distance operator */
 
-/* What an operator class says of its type and metric. */
-typedef struct OmenOpclass
-{
-	OmenVectorKind kind;
-	OmenMetric	metric;
-	uint32		max_dims;
-	/* Dimensions and elements of a detoasted value. */
-	uint32		(*dims) (const void *value);
-	void		(*elements) (const void *value, float *x);
-} OmenOpclass;
+typedef struct OmenOpclass OmenOpclass;
 
 /* An index made ready for encoding values. */
 typedef struct OmenEncoder
 {
 	const OmenOpclass *opclass;
 	OmenCodec	codec;
-	float	   *x;				/* of the value last read */
-	char	   *factors;		/* of the value last encoded */
-	uint8	   *code;
+	const void *value;			/* last read, in the codec's form */
+	char	   *factors;		/* last encoded */
+	uint8	   *code;			/* last encoded: the bytes themselves, whatever the codec */
+	uint32		n_code_bytes;
+
+	/* memory for them */
+	MemoryContext context;
+	uint32		code_capacity;
+	float	   *x;
+	uint32		x_capacity;
+	OmenSparse	sparse;
 } OmenEncoder;
+
+/* What an operator class says of its type and metric. */
+struct OmenOpclass
+{
+	OmenVectorKind kind;
+	OmenMetric	metric;
+	OmenCodeKind code_kind;
+	uint32		max_dims;
+	const char *dims_name;		/* for an error message */
+	uint32		(*dims) (const void *value);	/* of a detoasted value */
+	/* Bring a detoasted value into the codec's form; NULL if it has no direction but needs one. */
+	const void *(*read) (OmenEncoder *encoder, const void *value);
+};
 
 typedef enum OmenValueClass
 {
@@ -122,7 +136,7 @@ typedef enum OmenMaintainMode
 } OmenMaintainMode;
 
 extern void omen_maintain(Relation index, OmenMaintainMode mode);
-extern uint32 omen_seal_rows(const OmenMeta *meta);
+extern uint32 omen_seal_blocks(const OmenMeta *meta);
 extern bool omen_lock_maintenance(Relation index, bool wait);
 extern void omen_unlock_maintenance(Relation index);
 

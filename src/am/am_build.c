@@ -25,6 +25,9 @@
 /* A build leaves room in the directory for what comes later. */
 #define MAX_BUILD_SEGMENTS (OMEN_MAX_SEGMENTS * 3 / 5)
 
+/* A segment is not made smaller than this, however little memory there is. */
+#define MIN_SEGMENT_ROWS 1000
+
 typedef struct BuildState
 {
 	Relation	index;
@@ -96,18 +99,34 @@ finish_segment(BuildState *state)
 	state->builder = NULL;
 }
 
+/* Has the segment as many rows as memory admits?  (The last one the directory likes takes them all.) */
+static bool
+segment_is_full(const BuildState *state)
+{
+	const OmenSegmentBuilder *builder = state->builder;
+
+	if (state->n_segments >= MAX_BUILD_SEGMENTS)
+		return false;
+	if (builder->n >= state->max_rows)
+		return true;
+	return state->encoder.codec.variable && builder->n >= MIN_SEGMENT_ROWS &&
+		omen_builder_bytes(builder) >= (size_t) maintenance_work_mem * 1024 &&
+		builder->n >= state->estimated_rows / MAX_BUILD_SEGMENTS;
+}
+
 /* Say once that the table does not fit into memory, and what would do. */
 static void
 report_split(BuildState *state)
 {
-	size_t		row_bytes = omen_builder_row_bytes(state->meta, &state->encoder.codec);
-	double		rows = Max(state->estimated_rows, (double) state->max_rows + 1);
+	uint32		n_fit = state->builder->n;
+	size_t		row_bytes = omen_builder_bytes(state->builder) / n_fit;
+	double		rows = Max(state->estimated_rows, (double) n_fit + 1);
 	int			wanted_mb = (int) (rows * 1.1 * row_bytes / (1024 * 1024)) + 1;
 
 	ereport(NOTICE,
 			(errmsg("index \"%s\" is built in several segments", RelationGetRelationName(state->index)),
 			 errdetail("%u vectors fit into maintenance_work_mem; the table has about %.0f.",
-					   state->max_rows, rows),
+					   n_fit, rows),
 			 errhint("With maintenance_work_mem = '%dMB' it would be one segment, which is faster to search.",
 					 wanted_mb)));
 }
@@ -120,7 +139,7 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	MemoryContext old_context;
 	OmenValueClass value_class;
 
-	if (state->builder->n >= state->max_rows && state->n_segments < MAX_BUILD_SEGMENTS)
+	if (segment_is_full(state))
 	{
 		if (state->n_segments == 0)
 			report_split(state);
@@ -136,7 +155,8 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	switch (value_class)
 	{
 		case OMEN_VALUE_CODED:
-			omen_builder_add(state->builder, tid, state->encoder.factors, state->encoder.code);
+			omen_builder_add(state->builder, tid, state->encoder.factors,
+							 state->encoder.code, state->encoder.n_code_bytes);
 			break;
 		case OMEN_VALUE_NULL:
 			omen_builder_add_null(state->builder, tid);
@@ -157,7 +177,7 @@ segment_capacity(BuildState *state)
 
 	/* not more segments than the directory likes, whatever the memory */
 	fit = Max(fit, state->estimated_rows / MAX_BUILD_SEGMENTS);
-	fit = Max(fit, 1000);
+	fit = Max(fit, MIN_SEGMENT_ROWS);
 	return (uint32) Min(fit, OMEN_MAX_NODES / 4);
 }
 

@@ -50,10 +50,8 @@ estimate_round(const OmenMeta *meta, double *distances, double *pages)
 			continue;
 		if (segment->kind == OMEN_SEGMENT_TAIL)
 		{
-			OmenRowShape rows;
-
-			omen_row_shape(meta, &rows);
-			*distances += (double) segment->n_blocks / rows.pages_per_row * Max(rows.per_page, 1);
+			*distances += (double) segment->n_blocks * OMEN_PAGE_CAPACITY /
+				(meta->factor_bytes + meta->code_bytes);
 			*pages += segment->n_blocks;
 		}
 		else

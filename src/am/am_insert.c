@@ -49,19 +49,19 @@ omen_am_insert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid
 	OmenEncoder *encoder = &state->encoder;
 	MemoryContext old_context = MemoryContextSwitchTo(state->row_context);
 	OmenValueClass value_class = omen_encoder_encode(encoder, values[0], isnull[0]);
-	OmenRowHeader header = {
-		.block = ItemPointerGetBlockNumber(heap_tid),
-		.offset = ItemPointerGetOffsetNumber(heap_tid),
-		.flags = value_class == OMEN_VALUE_NULL ? OMEN_ROW_NULL :
-		value_class == OMEN_VALUE_UNDIRECTED ? OMEN_ROW_UNDIRECTED : 0
-	};
 	bool		coded = value_class == OMEN_VALUE_CODED;
-	bool		new_page = omen_tail_append(index, &state->cursor, &header,
-											coded ? encoder->factors : NULL,
-											coded ? encoder->code : NULL);
+	OmenRow		row = {
+		.header.block = ItemPointerGetBlockNumber(heap_tid),
+		.header.offset = ItemPointerGetOffsetNumber(heap_tid),
+		.header.flags = value_class == OMEN_VALUE_NULL ? OMEN_ROW_NULL :
+		value_class == OMEN_VALUE_UNDIRECTED ? OMEN_ROW_UNDIRECTED : 0,
+		.factors = coded ? encoder->factors : NULL,
+		.code = coded ? encoder->code : NULL,
+		.n_code_bytes = coded ? encoder->n_code_bytes : 0
+	};
 
-	if (new_page &&
-		omen_tail_rows_before(state->cursor.meta, state->cursor.block) >= omen_seal_rows(state->cursor.meta))
+	if (omen_tail_append(index, &state->cursor, &row) &&
+		state->cursor.block >= omen_seal_blocks(state->cursor.meta))
 		omen_maintain(index, OMEN_MAINTAIN_INSERT);
 
 	MemoryContextSwitchTo(old_context);

@@ -19,6 +19,7 @@
 
 #include "src/am/am.h"
 #include "src/am/segment_builder.h"
+#include "src/storage/blob.h"
 #include "src/storage/extent.h"
 #include "src/storage/page_reader.h"
 #include "src/storage/segment_writer.h"
@@ -77,57 +78,50 @@ omen_unlock_maintenance(Relation index)
 	LockRelease(&tag, ExclusiveLock, false);
 }
 
-/* Length of the tail at which scanning it costs about as much as the rest of a query. */
+/* Length of the tail, in blocks, at which scanning it costs about as much as the rest of a query. */
 uint32
-omen_seal_rows(const OmenMeta *meta)
+omen_seal_blocks(const OmenMeta *meta)
 {
 	uint32		row_bytes = sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes;
+	uint64		bytes = SEAL_BYTES;
 
-	return Max(SEAL_BYTES / row_bytes, MIN_SEAL_ROWS);
+	if (!meta->variable_codes)
+		bytes = Max(bytes, (uint64) MIN_SEAL_ROWS * row_bytes);
+	return bytes / OMEN_PAGE_CAPACITY;
 }
 
 /* ---- reading the sources ---- */
 
 static void
-add_row(OmenSegmentBuilder *builder, const OmenMeta *meta, const char *row)
+add_row(OmenSegmentBuilder *builder, const OmenRow *row)
 {
-	const OmenRowHeader *header = (const OmenRowHeader *) row;
 	ItemPointerData tid;
 
-	ItemPointerSet(&tid, header->block, header->offset);
-	if (header->flags & OMEN_ROW_NULL)
+	ItemPointerSet(&tid, row->header.block, row->header.offset);
+	if (row->header.flags & OMEN_ROW_NULL)
 		omen_builder_add_null(builder, &tid);
-	else if (header->flags & OMEN_ROW_UNDIRECTED)
+	else if (row->header.flags & OMEN_ROW_UNDIRECTED)
 		omen_builder_add_undirected(builder, &tid);
 	else
-		omen_builder_add(builder, &tid, row + sizeof(OmenRowHeader),
-						 row + sizeof(OmenRowHeader) + meta->factor_bytes);
+		omen_builder_add(builder, &tid, row->factors, row->code, row->n_code_bytes);
 }
 
+/* The tail is frozen: nothing but dead flags could change, and vacuum is locked out. */
 static void
 add_tail(OmenSegmentBuilder *builder, Relation index, const OmenMeta *meta, const OmenSegment *tail)
 {
-	OmenTailReader reader;
+	OmenTailReader *reader = palloc(sizeof(OmenTailReader));
 
-	omen_tail_reader_init(&reader, index, meta, tail);
-	while (omen_tail_reader_next(&reader))
+	omen_tail_reader_init(reader, index, meta, tail);
+	while (omen_tail_reader_next(reader))
 	{
-		/* A copy, so that no memory is taken under the page's lock. */
-		PGAlignedBlock copy;
-		int			n_rows = reader.n_rows;
-
-		memcpy(copy.data, reader.page, BLCKSZ);
-		omen_tail_reader_release(&reader);
-		for (int i = 0; i < n_rows; i++)
-		{
-			const char *row = reader.long_row ? reader.long_row :
-				copy.data + OMEN_PAGE_START + i * reader.shape.row_bytes;
-
-			if ((((const OmenRowHeader *) row)->flags & OMEN_ROW_DEAD) == 0)
-				add_row(builder, meta, row);
-		}
+		for (int i = 0; i < reader->n_rows; i++)
+			if ((reader->rows[i].header.flags & OMEN_ROW_DEAD) == 0)
+				add_row(builder, &reader->rows[i]);
+		omen_tail_reader_release(reader);
 		CHECK_FOR_INTERRUPTS();
 	}
+	pfree(reader);
 }
 
 /* A sealed segment being read in whole. */
@@ -135,10 +129,39 @@ typedef struct SegmentSource
 {
 	OmenReader	reader;			/* of tids and dead */
 	OmenReader	code_reader;
+	OmenReader	bytes_reader;
 	OmenColumnView codes;
+	OmenColumnView bytes;
 	OmenColumnView tids;
 	OmenColumnView dead;
 } SegmentSource;
+
+/* The code of the node in hand. */
+typedef struct NodeCode
+{
+	const void *factors;
+	const uint8 *code;
+	uint32		n_code_bytes;
+} NodeCode;
+
+static void
+read_code(SegmentSource *source, const OmenMeta *meta, uint32 node, NodeCode *result)
+{
+	const void *body;
+
+	omen_reader_one(&source->code_reader, &source->codes, node, &result->factors, &body);
+	result->code = body;
+	result->n_code_bytes = meta->code_bytes;
+	if (meta->variable_codes)
+	{
+		OmenStoredRef ref;
+
+		memcpy(&ref, body, sizeof(ref));
+		omen_reader_release(&source->bytes_reader);
+		result->code = omen_blob_bytes(&source->bytes_reader, &source->bytes, &ref);
+		result->n_code_bytes = ref.n_bytes;
+	}
+}
 
 static OmenTidEntry
 read_entry(SegmentSource *source, uint32 entry)
@@ -162,10 +185,12 @@ entry_is_dead(SegmentSource *source, uint32 entry)
 	return (*(const uint64 *) body >> (entry % 64)) & 1;
 }
 
-/* Add one entry of node's (or, with node OMEN_NO_NODE, of a list without codes) if it is alive. */
+typedef void (*AddTid) (OmenSegmentBuilder *builder, ItemPointer tid);
+
+/* Add an entry if it is alive: with the node's code, or by add_tid if it has none. */
 static void
 add_entry(OmenSegmentBuilder *builder, SegmentSource *source, uint32 entry,
-		  const void *factors, const void *code, void (*add) (OmenSegmentBuilder *, ItemPointer))
+		  const NodeCode *code, AddTid add_tid)
 {
 	OmenTidEntry tid_entry = read_entry(source, entry);
 	ItemPointerData tid;
@@ -173,15 +198,15 @@ add_entry(OmenSegmentBuilder *builder, SegmentSource *source, uint32 entry,
 	if (entry_is_dead(source, entry))
 		return;
 	ItemPointerSet(&tid, tid_entry.block, tid_entry.offset);
-	if (add)
-		add(builder, &tid);
+	if (code)
+		omen_builder_add(builder, &tid, code->factors, code->code, code->n_code_bytes);
 	else
-		omen_builder_add(builder, &tid, factors, code);
+		add_tid(builder, &tid);
 }
 
 static void
 add_list(OmenSegmentBuilder *builder, SegmentSource *source, uint32 list,
-		 const void *factors, const void *code, void (*add) (OmenSegmentBuilder *, ItemPointer))
+		 const NodeCode *code, AddTid add_tid)
 {
 	OmenTidEntry header;
 
@@ -191,7 +216,7 @@ add_list(OmenSegmentBuilder *builder, SegmentSource *source, uint32 list,
 	for (uint32 i = 1; i <= header.block; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		add_entry(builder, source, list + i, factors, code, add);
+		add_entry(builder, source, list + i, code, add_tid);
 	}
 }
 
@@ -202,39 +227,33 @@ add_segment(OmenSegmentBuilder *builder, Relation index, const OmenMeta *meta, c
 
 	omen_reader_init(&source.reader, index);
 	omen_reader_init(&source.code_reader, index);
+	omen_reader_init(&source.bytes_reader, index);
 	omen_column_view(&source.codes, index, meta, segment, OMEN_COLUMN_CODES);
+	omen_column_view(&source.bytes, index, meta, segment, OMEN_COLUMN_BYTES);
 	omen_column_view(&source.tids, index, meta, segment, OMEN_COLUMN_TIDS);
 	omen_column_view(&source.dead, index, meta, segment, OMEN_COLUMN_DEAD);
 
 	for (uint32 node = 0; node < segment->n_nodes; node++)
 	{
 		OmenTidEntry entry = read_entry(&source, node);
-		const void *factors;
-		const void *code;
+		NodeCode	code;
 
 		if (node % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
-		omen_reader_one(&source.code_reader, &source.codes, node, &factors, &code);
+		read_code(&source, meta, node, &code);
 		if (entry.kind == OMEN_TID_LIST)
-			add_list(builder, &source, entry.block, factors, code, NULL);
+			add_list(builder, &source, entry.block, &code, NULL);
 		else
-			add_entry(builder, &source, node, factors, code, NULL);
+			add_entry(builder, &source, node, &code, NULL);
 	}
-	add_list(builder, &source, segment->null_list, NULL, NULL, omen_builder_add_null);
-	add_list(builder, &source, segment->undirected_list, NULL, NULL, omen_builder_add_undirected);
+	add_list(builder, &source, segment->null_list, NULL, omen_builder_add_null);
+	add_list(builder, &source, segment->undirected_list, NULL, omen_builder_add_undirected);
 	omen_reader_release(&source.reader);
 	omen_reader_release(&source.code_reader);
+	omen_reader_release(&source.bytes_reader);
 }
 
 /* ---- merging ---- */
-
-static uint32
-live_rows(const OmenMeta *meta, const OmenSegment *segment)
-{
-	if (segment->kind == OMEN_SEGMENT_TAIL)
-		return omen_tail_rows_before(meta, segment->n_blocks);
-	return segment->n_rows - Min(segment->n_dead, segment->n_rows);
-}
 
 /* Put a new segment in the place of the sources. */
 static void
@@ -245,16 +264,15 @@ merge(Relation index, const OmenMeta *meta, const OmenSegment *const *sources, i
 	MemoryContext old_context = MemoryContextSwitchTo(context);
 	uint32		replaced[OMEN_MAX_SEGMENTS];
 	uint32		segment_id = 0;
-	uint64		n_rows = 0;
+	uint32		expected_rows = 1000;
 	bool		written = true;
 	OmenEncoder encoder;
 	OmenSegmentBuilder *builder;
 
 	omen_encoder_init(&encoder, index, meta);
 	for (int i = 0; i < n_sources; i++)
-		n_rows += live_rows(meta, sources[i]);
-	builder = omen_builder_create(index, meta, &encoder.codec,
-								  Min(n_rows + 64, OMEN_MAX_NODES / 4), false);
+		expected_rows += Min(sources[i]->n_rows, OMEN_MAX_NODES / 4 - expected_rows);
+	builder = omen_builder_create(index, meta, &encoder.codec, expected_rows, false);
 	for (int i = 0; i < n_sources; i++)
 	{
 		replaced[i] = sources[i]->id;
@@ -273,23 +291,6 @@ merge(Relation index, const OmenMeta *meta, const OmenSegment *const *sources, i
 }
 
 /* ---- choosing what to do ---- */
-
-/* Rows in the open tail, roughly: its stamped pages count as full. */
-static uint32
-open_tail_rows(Relation index, const OmenMeta *meta, const OmenSegment *tail)
-{
-	OmenTailReader reader;
-	uint32		n_rows = 0;
-
-	omen_tail_reader_init(&reader, index, meta, tail);
-	while (omen_tail_reader_next(&reader))
-	{
-		n_rows += reader.n_rows;
-		omen_tail_reader_release(&reader);
-		CHECK_FOR_INTERRUPTS();
-	}
-	return n_rows;
-}
 
 static int
 compare_by_rows(const void *a, const void *b)
@@ -325,10 +326,9 @@ seal_tails(Relation index, OmenMeta *meta, OmenMaintainMode mode)
 
 	if (open != NULL)
 	{
-		uint32		n_rows = open_tail_rows(index, meta, open);
-		uint32		wanted = mode >= OMEN_MAINTAIN_OPTIMIZE ? 1 : omen_seal_rows(meta);
+		uint32		wanted = mode >= OMEN_MAINTAIN_OPTIMIZE ? 1 : omen_seal_blocks(meta);
 
-		if (n_rows >= wanted)
+		if (omen_tail_used_blocks(index, open) >= wanted)
 		{
 			(void) omen_tail_freeze(index);
 			omen_meta_read(index, meta);
@@ -336,7 +336,7 @@ seal_tails(Relation index, OmenMeta *meta, OmenMaintainMode mode)
 	}
 	n_tails = live_segments(meta, OMEN_SEGMENT_TAIL, tails);
 	for (int i = 0; i < n_tails; i++)
-		omen_tail_close(index, meta, tails[i]);
+		omen_tail_close(index, tails[i]);
 	if (n_tails > 0)
 		merge(index, meta, tails, n_tails);
 }

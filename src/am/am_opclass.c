@@ -12,11 +12,51 @@
 
 #include "src/am/am.h"
 #include "src/types/halfvec.h"
+#include "src/types/sparsevec.h"
 #include "src/types/vector.h"
 
 #include <math.h>
 
 #include "fmgr.h"
+#include "utils/memutils.h"
+#include "utils/varbit.h"
+
+/* ---- reading values of the types ---- */
+
+static float *
+reserve_floats(OmenEncoder *encoder, uint32 n)
+{
+	if (encoder->x_capacity < n)
+	{
+		encoder->x = MemoryContextAlloc(encoder->context, n * sizeof(float));
+		encoder->x_capacity = n;
+	}
+	return encoder->x;
+}
+
+/* Scale to length 1; false for the zero vector, which has no direction. */
+static bool
+normalize(float *x, uint32 n)
+{
+	double		norm = 0;
+
+	for (uint32 i = 0; i < n; i++)
+		norm += (double) x[i] * x[i];
+	if (norm == 0)
+		return false;
+	norm = sqrt(norm);
+	for (uint32 i = 0; i < n; i++)
+		x[i] = (float) (x[i] / norm);
+	return true;
+}
+
+static const void *
+as_the_metric_wants(OmenEncoder *encoder, uint32 n)
+{
+	if (encoder->codec.metric == OMEN_METRIC_COSINE && !normalize(encoder->x, n))
+		return NULL;
+	return encoder->x;
+}
 
 static uint32
 vector_dims(const void *value)
@@ -24,12 +64,13 @@ vector_dims(const void *value)
 	return ((const OmenVector *) value)->dim;
 }
 
-static void
-vector_elements(const void *value, float *x)
+static const void *
+vector_read(OmenEncoder *encoder, const void *value)
 {
 	const OmenVector *vector = value;
 
-	memcpy(x, vector->x, vector->dim * sizeof(float));
+	memcpy(reserve_floats(encoder, vector->dim), vector->x, vector->dim * sizeof(float));
+	return as_the_metric_wants(encoder, vector->dim);
 }
 
 static uint32
@@ -38,46 +79,100 @@ halfvec_dims(const void *value)
 	return ((const OmenHalfvec *) value)->dim;
 }
 
-static void
-halfvec_elements(const void *value, float *x)
+static const void *
+halfvec_read(OmenEncoder *encoder, const void *value)
 {
 	const OmenHalfvec *halfvec = value;
 
-	omen_kernels->half->widen(halfvec->x, x, halfvec->dim);
+	omen_kernels->half->widen(halfvec->x, reserve_floats(encoder, halfvec->dim), halfvec->dim);
+	return as_the_metric_wants(encoder, halfvec->dim);
 }
 
+static uint32
+bit_dims(const void *value)
+{
+	return VARBITLEN(value);
+}
+
+static const void *
+bit_read(OmenEncoder *encoder, const void *value)
+{
+	return VARBITS(value);
+}
+
+static uint32
+sparsevec_dims(const void *value)
+{
+	return ((const OmenSparsevec *) value)->dim;
+}
+
+static const void *
+sparsevec_read(OmenEncoder *encoder, const void *value)
+{
+	const OmenSparsevec *vector = value;
+	uint32		n = vector->nnz;
+
+	memcpy(reserve_floats(encoder, Max(n, 1)), omen_sparsevec_values(vector), n * sizeof(float));
+	encoder->sparse.n = n;
+	encoder->sparse.indices = vector->indices;
+	encoder->sparse.values = as_the_metric_wants(encoder, n);
+	return encoder->sparse.values ? &encoder->sparse : NULL;
+}
+
+/* ---- operator classes ---- */
+
+#define VECTOR_DIMS_NAME "vector dimensions"
+#define HALFVEC_DIMS_NAME "halfvec dimensions"
+#define BIT_DIMS_NAME "bit lengths"
+#define SPARSEVEC_DIMS_NAME "sparsevec dimensions"
+
+#define VECTOR_CODE OMEN_CODE_SQ8
+#define HALFVEC_CODE OMEN_CODE_SQ8
+#define BIT_CODE OMEN_CODE_BITS
+#define SPARSEVEC_CODE OMEN_CODE_SPARSE
+
+#define VECTOR_MAX_DIMS OMEN_VECTOR_MAX_DIMS
+#define HALFVEC_MAX_DIMS OMEN_HALFVEC_MAX_DIMS
+#define BIT_MAX_DIMS OMEN_MAX_BITS
+#define SPARSEVEC_MAX_DIMS OMEN_SPARSEVEC_MAX_DIMS
+
 /* A support function, which returns its operator class. */
-#define SUPPORT_FUNCTION(type, type_kind, type_max_dims, metric_name, omen_metric) \
+#define SUPPORT_FUNCTION(type, TYPE, metric_name, METRIC) \
 	PG_FUNCTION_INFO_V1(omen_am_##type##_##metric_name##_support); \
 	Datum \
 	omen_am_##type##_##metric_name##_support(PG_FUNCTION_ARGS) \
 	{ \
 		static const OmenOpclass opclass = { \
-			.kind = type_kind, \
-			.metric = omen_metric, \
-			.max_dims = type_max_dims, \
+			.kind = OMEN_KIND_##TYPE, \
+			.metric = OMEN_METRIC_##METRIC, \
+			.code_kind = TYPE##_CODE, \
+			.max_dims = TYPE##_MAX_DIMS, \
+			.dims_name = TYPE##_DIMS_NAME, \
 			.dims = type##_dims, \
-			.elements = type##_elements \
+			.read = type##_read \
 		}; \
 		\
 		PG_RETURN_POINTER(&opclass); \
 	} \
 	extern int	omen_no_such_symbol
 
-#define VECTOR_SUPPORT(metric_name, omen_metric) \
-	SUPPORT_FUNCTION(vector, OMEN_KIND_VECTOR, OMEN_VECTOR_MAX_DIMS, metric_name, omen_metric)
-#define HALFVEC_SUPPORT(metric_name, omen_metric) \
-	SUPPORT_FUNCTION(halfvec, OMEN_KIND_HALFVEC, OMEN_HALFVEC_MAX_DIMS, metric_name, omen_metric)
+SUPPORT_FUNCTION(vector, VECTOR, l2, L2);
+SUPPORT_FUNCTION(vector, VECTOR, ip, IP);
+SUPPORT_FUNCTION(vector, VECTOR, cosine, COSINE);
+SUPPORT_FUNCTION(vector, VECTOR, l1, L1);
 
-VECTOR_SUPPORT(l2, OMEN_METRIC_L2);
-VECTOR_SUPPORT(ip, OMEN_METRIC_IP);
-VECTOR_SUPPORT(cosine, OMEN_METRIC_COSINE);
-VECTOR_SUPPORT(l1, OMEN_METRIC_L1);
+SUPPORT_FUNCTION(halfvec, HALFVEC, l2, L2);
+SUPPORT_FUNCTION(halfvec, HALFVEC, ip, IP);
+SUPPORT_FUNCTION(halfvec, HALFVEC, cosine, COSINE);
+SUPPORT_FUNCTION(halfvec, HALFVEC, l1, L1);
 
-HALFVEC_SUPPORT(l2, OMEN_METRIC_L2);
-HALFVEC_SUPPORT(ip, OMEN_METRIC_IP);
-HALFVEC_SUPPORT(cosine, OMEN_METRIC_COSINE);
-HALFVEC_SUPPORT(l1, OMEN_METRIC_L1);
+SUPPORT_FUNCTION(bit, BIT, hamming, HAMMING);
+SUPPORT_FUNCTION(bit, BIT, jaccard, JACCARD);
+
+SUPPORT_FUNCTION(sparsevec, SPARSEVEC, l2, L2);
+SUPPORT_FUNCTION(sparsevec, SPARSEVEC, ip, IP);
+SUPPORT_FUNCTION(sparsevec, SPARSEVEC, cosine, COSINE);
+SUPPORT_FUNCTION(sparsevec, SPARSEVEC, l1, L1);
 
 const OmenOpclass *
 omen_am_opclass(Relation index)
@@ -121,7 +216,7 @@ omen_am_describe(Relation index, OmenMeta *meta)
 	meta->dims = column_dims(index, opclass);
 	meta->vector_kind = opclass->kind;
 	meta->metric = opclass->metric;
-	meta->code_kind = OMEN_CODE_SQ8;
+	meta->code_kind = opclass->code_kind;
 	meta->m = omen_am_option_m(index);
 	meta->ef_construction = omen_am_option_ef_construction(index);
 	if (meta->ef_construction < 2 * meta->m)
@@ -133,6 +228,7 @@ omen_am_describe(Relation index, OmenMeta *meta)
 	omen_codec_init(&codec, meta->code_kind, meta->metric, meta->dims);
 	meta->factor_bytes = codec.factor_bytes;
 	meta->code_bytes = codec.code_bytes;
+	meta->variable_codes = codec.variable;
 	meta->end_block = OMEN_META_BLOCK + 1;
 	meta->next_segment_id = 1;
 }
@@ -141,46 +237,34 @@ omen_am_describe(Relation index, OmenMeta *meta)
 void
 omen_encoder_init(OmenEncoder *encoder, Relation index, const OmenMeta *meta)
 {
-	encoder->opclass = omen_am_opclass(index);
-	if (meta->metric != encoder->opclass->metric || meta->vector_kind != encoder->opclass->kind ||
-		meta->dims == 0 || meta->dims > encoder->opclass->max_dims ||
-		meta->code_kind != OMEN_CODE_SQ8)
+	const OmenOpclass *opclass = omen_am_opclass(index);
+
+	memset(encoder, 0, sizeof(*encoder));
+	encoder->context = CurrentMemoryContext;
+	encoder->opclass = opclass;
+	if (meta->metric != opclass->metric || meta->vector_kind != opclass->kind ||
+		meta->dims == 0 || meta->dims > opclass->max_dims || meta->code_kind != opclass->code_kind)
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("index \"%s\" does not match its operator class",
 						RelationGetRelationName(index)),
 				 errhint("Please REINDEX it.")));
 	omen_codec_init(&encoder->codec, meta->code_kind, meta->metric, meta->dims);
-	if (encoder->codec.factor_bytes != meta->factor_bytes || encoder->codec.code_bytes != meta->code_bytes)
+	if (encoder->codec.factor_bytes != meta->factor_bytes ||
+		encoder->codec.code_bytes != meta->code_bytes ||
+		encoder->codec.variable != (meta->variable_codes != 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("codes of index \"%s\" have an unexpected size",
 						RelationGetRelationName(index)),
 				 errhint("Please REINDEX it.")));
-	encoder->x = palloc(meta->dims * sizeof(float));
 	encoder->factors = palloc(encoder->codec.factor_bytes);
-	encoder->code = palloc(encoder->codec.code_bytes);
-}
-
-/* Scale to length 1; false for the zero vector, which has no direction. */
-static bool
-normalize(float *x, uint32 dims)
-{
-	double		norm = 0;
-
-	for (uint32 i = 0; i < dims; i++)
-		norm += (double) x[i] * x[i];
-	if (norm == 0)
-		return false;
-	norm = sqrt(norm);
-	for (uint32 i = 0; i < dims; i++)
-		x[i] = (float) (x[i] / norm);
-	return true;
+	encoder->n_code_bytes = encoder->codec.code_bytes;
 }
 
 /*
- * Read a value into encoder->x, in the form in which the metric wants it.
- * May leave a detoasted copy in the current memory context.
+ * Read a value into encoder->value.  May leave a detoasted copy in the current
+ * memory context, which must live as long as the value is used.
  */
 OmenValueClass
 omen_encoder_read(OmenEncoder *encoder, Datum value, bool isnull)
@@ -195,20 +279,28 @@ omen_encoder_read(OmenEncoder *encoder, Datum value, bool isnull)
 	if (dims != encoder->codec.dims)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different vector dimensions %u and %u", encoder->codec.dims, dims)));
-	encoder->opclass->elements(detoasted, encoder->x);
-	if (encoder->codec.metric == OMEN_METRIC_COSINE && !normalize(encoder->x, dims))
-		return OMEN_VALUE_UNDIRECTED;
-	return OMEN_VALUE_CODED;
+				 errmsg("different %s %u and %u", encoder->opclass->dims_name,
+						encoder->codec.dims, dims)));
+	encoder->value = encoder->opclass->read(encoder, detoasted);
+	return encoder->value ? OMEN_VALUE_CODED : OMEN_VALUE_UNDIRECTED;
 }
 
 /* Read a value and encode it into encoder->factors and encoder->code. */
 OmenValueClass
 omen_encoder_encode(OmenEncoder *encoder, Datum value, bool isnull)
 {
+	const OmenCodec *codec = &encoder->codec;
 	OmenValueClass value_class = omen_encoder_read(encoder, value, isnull);
 
-	if (value_class == OMEN_VALUE_CODED)
-		encoder->codec.encode(&encoder->codec, encoder->x, encoder->factors, encoder->code);
-	return value_class;
+	if (value_class != OMEN_VALUE_CODED)
+		return value_class;
+	if (codec->variable)
+		encoder->n_code_bytes = codec->encoded_bytes(codec, encoder->value);
+	if (encoder->code_capacity < encoder->n_code_bytes)
+	{
+		encoder->code = MemoryContextAlloc(encoder->context, encoder->n_code_bytes);
+		encoder->code_capacity = encoder->n_code_bytes;
+	}
+	codec->encode(codec, encoder->value, encoder->factors, encoder->code);
+	return OMEN_VALUE_CODED;
 }

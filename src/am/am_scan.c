@@ -65,6 +65,7 @@ typedef struct OmenScan
 	OmenQuery  *query;
 	OmenValueClass query_class;
 	OmenReader	reader;
+	OmenReader	bytes_reader;
 	OmenSearch *searches[OMEN_MAX_SEGMENTS];	/* made when first needed */
 
 	OmenScanPhase	phase;
@@ -90,6 +91,13 @@ typedef struct OmenScan
 	uint32		source_position;
 } OmenScan;
 
+static void
+release_readers(OmenScan *state)
+{
+	omen_reader_release(&state->reader);
+	omen_reader_release(&state->bytes_reader);
+}
+
 IndexScanDesc
 omen_am_beginscan(Relation index, int nkeys, int norderbys)
 {
@@ -104,6 +112,7 @@ omen_am_beginscan(Relation index, int nkeys, int norderbys)
 	omen_encoder_init(&state->encoder, index, state->meta);
 	state->query = state->host.alloc(state->host.arg, state->encoder.codec.query_bytes);
 	omen_reader_init(&state->reader, index);
+	omen_reader_init(&state->bytes_reader, index);
 	if (norderbys > 0)
 	{
 		scan->xs_orderbyvals = palloc0(norderbys * sizeof(Datum));
@@ -123,7 +132,7 @@ omen_am_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, in
 	if (orderbys && norderbys > 0)
 		memmove(scan->orderByData, orderbys, norderbys * sizeof(ScanKeyData));
 
-	omen_reader_release(&state->reader);
+	release_readers(state);
 	MemoryContextReset(state->scan_context);
 	state->phase = PHASE_START;
 	state->waiting = NULL;
@@ -137,7 +146,7 @@ omen_am_endscan(IndexScanDesc scan)
 {
 	OmenScan  *state = scan->opaque;
 
-	omen_reader_release(&state->reader);
+	release_readers(state);
 	MemoryContextDelete(state->scan_context);
 }
 
@@ -215,7 +224,7 @@ prepare_query(IndexScanDesc scan, OmenScan *state)
 	state->query_class = omen_encoder_read(&state->encoder, key->sk_argument,
 										   (key->sk_flags & SK_ISNULL) != 0);
 	if (state->query_class == OMEN_VALUE_CODED)
-		state->encoder.codec.query_from_vector(&state->encoder.codec, state->query, state->encoder.x);
+		state->encoder.codec.query_from_vector(&state->encoder.codec, state->query, state->encoder.value);
 }
 
 static int
@@ -260,7 +269,7 @@ open_sources(IndexScanDesc scan, OmenScan *state)
 		if (state->searches[i] == NULL)
 			state->searches[i] = omen_search_create(&state->host);
 		omen_scan_segment_open(&state->segments[i], index, state->meta, sealed[i], codec,
-							   query, &state->reader, state->searches[i]);
+							   query, &state->reader, &state->bytes_reader, state->searches[i]);
 	}
 }
 
@@ -305,7 +314,7 @@ collect_segment(OmenScan *state, int i, float bound)
 		worst = Max(worst, candidates[c].key);
 		push_waiting(state, &waiting);
 	}
-	omen_reader_release(&state->reader);
+	release_readers(state);
 	return (uint32) n >= state->ef ? Min(bound, worst) : bound;
 }
 

@@ -116,19 +116,19 @@ vacuum_segment(VacuumState *state, const OmenSegment *segment)
 static void
 vacuum_tail(VacuumState *state, const OmenSegment *tail)
 {
-	OmenTailReader reader;
+	OmenTailReader *reader = palloc(sizeof(OmenTailReader));
 
-	omen_tail_reader_init(&reader, state->index, state->meta, tail);
-	reader.exclusive = true;
-	reader.strategy = state->strategy;
-	while (omen_tail_reader_next(&reader))
+	omen_tail_reader_init(reader, state->index, state->meta, tail);
+	reader->exclusive = true;
+	reader->strategy = state->strategy;
+	while (omen_tail_reader_next(reader))
 	{
-		bool		dead[BLCKSZ / sizeof(OmenRowHeader)];
+		bool		dead[OMEN_ROWS_PER_PAGE];
 		int			n_dying = 0;
 
-		for (int i = 0; i < reader.n_rows; i++)
+		for (int i = 0; i < reader->n_rows; i++)
 		{
-			OmenRowHeader *row = (OmenRowHeader *) omen_tail_reader_row(&reader, i);
+			const OmenRowHeader *row = &reader->rows[i].header;
 			ItemPointerData tid;
 
 			ItemPointerSet(&tid, row->block, row->offset);
@@ -138,10 +138,11 @@ vacuum_tail(VacuumState *state, const OmenSegment *tail)
 			state->stats->num_index_tuples += !dead[i] && (row->flags & OMEN_ROW_DEAD) == 0;
 		}
 		if (n_dying > 0)
-			state->stats->tuples_removed += omen_tail_mark_dead(&reader, dead);
-		omen_tail_reader_release(&reader);
+			state->stats->tuples_removed += omen_tail_mark_dead(reader, dead);
+		omen_tail_reader_release(reader);
 		vacuum_delay_point();
 	}
+	pfree(reader);
 }
 
 /* Enter the new counts of dead rows into the directory, in one change. */
@@ -208,12 +209,12 @@ omen_am_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 static double
 count_rows(Relation index, const OmenMeta *meta)
 {
+	OmenTailReader *reader = palloc(sizeof(OmenTailReader));
 	double		n_rows = 0;
 
 	for (uint32 i = 0; i < meta->n_segments; i++)
 	{
 		const OmenSegment *segment = &meta->segments[i];
-		OmenTailReader reader;
 
 		if (segment->state != OMEN_STATE_LIVE && segment->state != OMEN_STATE_OPEN)
 			continue;
@@ -222,14 +223,16 @@ count_rows(Relation index, const OmenMeta *meta)
 			n_rows += segment->n_rows - Min(segment->n_dead, segment->n_rows);
 			continue;
 		}
-		omen_tail_reader_init(&reader, index, meta, segment);
-		while (omen_tail_reader_next(&reader))
+		omen_tail_reader_init(reader, index, meta, segment);
+		while (omen_tail_reader_next(reader))
 		{
-			for (int row = 0; row < reader.n_rows; row++)
-				n_rows += (((OmenRowHeader *) omen_tail_reader_row(&reader, row))->flags & OMEN_ROW_DEAD) == 0;
-			omen_tail_reader_release(&reader);
+			for (int row = 0; row < reader->n_rows; row++)
+				n_rows += (reader->rows[row].header.flags & OMEN_ROW_DEAD) == 0;
+			omen_tail_reader_release(reader);
+			CHECK_FOR_INTERRUPTS();
 		}
 	}
+	pfree(reader);
 	return n_rows;
 }
 

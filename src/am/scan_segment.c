@@ -62,6 +62,46 @@ source_prefetch_codes(OmenNodeSource *source, const uint32 *nodes, int n)
 {
 }
 
+/* The code that a stored reference names, as the codec wants it; ref is memory for that. */
+static const uint8 *
+referred_code(OmenScanSegment *scan, const void *body, OmenCodeRef *ref)
+{
+	OmenStoredRef stored;
+
+	memcpy(&stored, body, sizeof(stored));
+	omen_reader_release(scan->bytes_reader);
+	ref->bytes = omen_blob_bytes(scan->bytes_reader, &scan->bytes, &stored);
+	ref->n_bytes = stored.n_bytes;
+	ref->unused = 0;
+	if (!scan->codec->valid(scan->codec, ref))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("segment %u of index \"%s\" contains a damaged code",
+						scan->segment->id, RelationGetRelationName(scan->reader->index)),
+				 errhint("Please REINDEX it.")));
+	return (const uint8 *) ref;
+}
+
+/* Keys of records whose codes differ in length, one by one. */
+static void
+variable_keys(OmenScanSegment *scan, const OmenColumnView *view,
+			  const uint32 *records, int n, float *out)
+{
+	for (int i = 0; i < n; i++)
+	{
+		const void *head;
+		const void *body;
+		OmenCodeRef ref;
+		const uint8 *code;
+
+		omen_reader_one(scan->reader, view, records[i], &head, &body);
+		code = referred_code(scan, body, &ref);
+		scan->codec->keys(scan->codec, scan->query, 1, &head, &code, &out[i]);
+	}
+	omen_reader_release(scan->reader);
+	omen_reader_release(scan->bytes_reader);
+}
+
 /* Keys of n records of CODES, CENTRES or SAMPLES. */
 static void
 column_keys(OmenScanSegment *scan, const OmenColumnView *view,
@@ -70,6 +110,11 @@ column_keys(OmenScanSegment *scan, const OmenColumnView *view,
 	const void *heads[OMEN_READER_BATCH];
 	const void *bodies[OMEN_READER_BATCH];
 
+	if (scan->codec->variable)
+	{
+		variable_keys(scan, view, records, n, out);
+		return;
+	}
 	while (n > 0)
 	{
 		int			count = omen_reader_records(scan->reader, view, records, n, heads, bodies);
@@ -184,7 +229,8 @@ find_seeds(OmenScanSegment *scan, OmenCandidate *seeds)
 void
 omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *meta,
 					   const OmenSegment *segment, const OmenCodec *codec,
-					   const OmenQuery *query, OmenReader *reader, OmenSearch *search)
+					   const OmenQuery *query, OmenReader *reader, OmenReader *bytes_reader,
+					   OmenSearch *search)
 {
 	memset(scan, 0, sizeof(*scan));
 	scan->source.prefetch_links = source_prefetch_links;
@@ -195,6 +241,7 @@ omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *me
 	scan->codec = codec;
 	scan->query = query;
 	scan->reader = reader;
+	scan->bytes_reader = bytes_reader;
 	scan->search = search;
 	scan->context = CurrentMemoryContext;
 	omen_column_view(&scan->codes, index, meta, segment, OMEN_COLUMN_CODES);
@@ -203,6 +250,7 @@ omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *me
 	omen_column_view(&scan->dead, index, meta, segment, OMEN_COLUMN_DEAD);
 	omen_column_view(&scan->centres, index, meta, segment, OMEN_COLUMN_CENTRES);
 	omen_column_view(&scan->samples, index, meta, segment, OMEN_COLUMN_SAMPLES);
+	omen_column_view(&scan->bytes, index, meta, segment, OMEN_COLUMN_BYTES);
 }
 
 static void
@@ -317,11 +365,14 @@ double
 omen_scan_segment_bound(OmenScanSegment *scan, uint32 node)
 {
 	const void *factors;
-	const void *code;
+	const void *body;
+	const uint8 *code;
+	OmenCodeRef ref;
 
 	if (scan->query == NULL)
 		return 0;
-	omen_reader_one(scan->reader, &scan->codes, node, &factors, &code);
+	omen_reader_one(scan->reader, &scan->codes, node, &factors, &body);
+	code = scan->codec->variable ? referred_code(scan, body, &ref) : body;
 	return scan->codec->lower_bound(scan->codec, scan->query, factors, code);
 }
 

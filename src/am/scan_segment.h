@@ -11,7 +11,7 @@
 #include "src/am/am.h"
 #include "src/am/candidate_pool.h"
 #include "src/graph/graph_search.h"
-#include "src/storage/page_reader.h"
+#include "src/storage/blob.h"
 
 typedef struct OmenScanSegment
 {
@@ -20,6 +20,7 @@ typedef struct OmenScanSegment
 	const OmenCodec *codec;
 	const OmenQuery *query;		/* NULL: no distances, any order */
 	OmenReader *reader;
+	OmenReader *bytes_reader;	/* of BYTES, so that a reference and what it names are pinned together */
 	MemoryContext context;
 	OmenColumnView codes;
 	OmenColumnView nodes;
@@ -27,6 +28,7 @@ typedef struct OmenScanSegment
 	OmenColumnView dead;
 	OmenColumnView centres;
 	OmenColumnView samples;
+	OmenColumnView bytes;
 
 	OmenSearch *search;
 	bool		begun;
@@ -39,7 +41,8 @@ typedef struct OmenScanSegment
 
 extern void omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *meta,
 								   const OmenSegment *segment, const OmenCodec *codec,
-								   const OmenQuery *query, OmenReader *reader, OmenSearch *search);
+								   const OmenQuery *query, OmenReader *reader,
+								   OmenReader *bytes_reader, OmenSearch *search);
 
 /*
  * The next candidates, about ef of them, nearest first as far as the search

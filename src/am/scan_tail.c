@@ -22,7 +22,11 @@ void
 omen_scan_tail_open(OmenScanTail *scan, Relation index, const OmenMeta *meta,
 					const OmenSegment *segment, const OmenCodec *codec, const OmenQuery *query)
 {
-	memset(scan, 0, sizeof(*scan));
+	memset(scan, 0, offsetof(OmenScanTail, reader));
+	scan->read = false;
+	memset(&scan->pool, 0, sizeof(scan->pool));
+	scan->n_undirected = 0;
+	scan->n_nulls = 0;
 	scan->index = index;
 	scan->meta = meta;
 	scan->segment = segment;
@@ -43,11 +47,29 @@ add_tid(ItemPointerData **tids, uint32 *n, const OmenRowHeader *row)
 	(*n)++;
 }
 
-/* Number of the first row of the page in hand. */
+/* Rows are numbered by their place. */
 static inline uint32
-first_row(const OmenTailReader *reader)
+row_number(const OmenTailReader *reader, int i)
 {
-	return reader->block / reader->shape.pages_per_row * Max(reader->shape.per_page, 1);
+	return reader->block * OMEN_ROWS_PER_PAGE + i;
+}
+
+/* The code of a row as the codec wants it; ref is memory for that. */
+static const uint8 *
+code_of(const OmenScanTail *scan, const OmenRow *row, OmenCodeRef *ref)
+{
+	if (!scan->codec->variable)
+		return row->code;
+	ref->bytes = row->code;
+	ref->n_bytes = row->n_code_bytes;
+	ref->unused = 0;
+	if (!scan->codec->valid(scan->codec, ref))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("tail %u of index \"%s\" contains a damaged code",
+						scan->segment->id, RelationGetRelationName(scan->index)),
+				 errhint("Please REINDEX it.")));
+	return (const uint8 *) ref;
 }
 
 /* Keys of some rows of the page in hand, into the pool. */
@@ -56,21 +78,20 @@ add_rows(OmenScanTail *scan, OmenTailReader *reader, const int *rows, int n)
 {
 	const void *factors[KEY_BATCH];
 	const uint8 *codes[KEY_BATCH];
+	OmenCodeRef refs[KEY_BATCH];
 	float		keys[KEY_BATCH] = {0};
 
 	if (scan->query)
 	{
 		for (int i = 0; i < n; i++)
 		{
-			const char *row = omen_tail_reader_row(reader, rows[i]);
-
-			factors[i] = row + sizeof(OmenRowHeader);
-			codes[i] = (const uint8 *) row + sizeof(OmenRowHeader) + scan->codec->factor_bytes;
+			factors[i] = reader->rows[rows[i]].factors;
+			codes[i] = code_of(scan, &reader->rows[rows[i]], &refs[i]);
 		}
 		scan->codec->keys(scan->codec, scan->query, n, factors, codes, keys);
 	}
 	for (int i = 0; i < n; i++)
-		omen_pool_add(&scan->pool, keys[i], first_row(reader) + rows[i]);
+		omen_pool_add(&scan->pool, keys[i], row_number(reader, rows[i]));
 }
 
 static void
@@ -81,7 +102,7 @@ read_page(OmenScanTail *scan, OmenTailReader *reader)
 
 	for (int i = 0; i < reader->n_rows; i++)
 	{
-		const OmenRowHeader *row = (const OmenRowHeader *) omen_tail_reader_row(reader, i);
+		const OmenRowHeader *row = &reader->rows[i].header;
 
 		if (row->flags & OMEN_ROW_DEAD)
 			continue;
@@ -103,13 +124,13 @@ read_page(OmenScanTail *scan, OmenTailReader *reader)
 static void
 read_tail(OmenScanTail *scan)
 {
-	OmenTailReader reader;
+	OmenTailReader *reader = &scan->reader;
 
-	omen_tail_reader_init(&reader, scan->index, scan->meta, scan->segment);
-	while (omen_tail_reader_next(&reader))
+	omen_tail_reader_init(reader, scan->index, scan->meta, scan->segment);
+	while (omen_tail_reader_next(reader))
 	{
-		read_page(scan, &reader);
-		omen_tail_reader_release(&reader);
+		read_page(scan, reader);
+		omen_tail_reader_release(reader);
 		CHECK_FOR_INTERRUPTS();
 	}
 }
@@ -123,37 +144,41 @@ compare_rows(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
+static OmenTailCandidate
+resolve_row(OmenScanTail *scan, const OmenRow *row)
+{
+	OmenTailCandidate candidate = {.bound = 0};
+	OmenCodeRef ref;
+
+	ItemPointerSet(&candidate.tid, row->header.block, row->header.offset);
+	if (scan->query)
+		candidate.bound = scan->codec->lower_bound(scan->codec, scan->query, row->factors,
+												   code_of(scan, row, &ref));
+	return candidate;
+}
+
 /* Read rows again for their TIDs and bounds; rows that vacuum has taken since are left out. */
 static int
 resolve_rows(OmenScanTail *scan, OmenCandidate *rows, int n, OmenTailCandidate *out)
 {
-	OmenTailReader reader;
-	uint32		per_page;
+	OmenTailReader *reader = &scan->reader;
 	int			n_out = 0;
+	int			i = 0;
 
-	omen_tail_reader_init(&reader, scan->index, scan->meta, scan->segment);
-	per_page = Max(reader.shape.per_page, 1);
 	qsort(rows, n, sizeof(OmenCandidate), compare_rows);	/* page after page */
-	for (int i = 0; i < n;)
+	while (i < n)
 	{
-		reader.next_block = rows[i].node / per_page * reader.shape.pages_per_row;
-		if (!omen_tail_reader_next(&reader))
+		reader->next_block = rows[i].node / OMEN_ROWS_PER_PAGE;
+		if (!omen_tail_reader_next(reader))
 			break;				/* recycled on a standby: the caller finds out */
-		for (; i < n && rows[i].node / per_page * reader.shape.pages_per_row == reader.block; i++)
+		for (; i < n && rows[i].node / OMEN_ROWS_PER_PAGE == reader->block; i++)
 		{
-			const char *row = omen_tail_reader_row(&reader, rows[i].node % per_page);
-			const OmenRowHeader *header = (const OmenRowHeader *) row;
+			int			slot = rows[i].node % OMEN_ROWS_PER_PAGE;
 
-			if (header->flags & OMEN_ROW_DEAD)
-				continue;
-			ItemPointerSet(&out[n_out].tid, header->block, header->offset);
-			out[n_out].bound = scan->query == NULL ? 0 :
-				scan->codec->lower_bound(scan->codec, scan->query, row + sizeof(OmenRowHeader),
-										 (const uint8 *) row + sizeof(OmenRowHeader) +
-										 scan->codec->factor_bytes);
-			n_out++;
+			if (slot < reader->n_rows && (reader->rows[slot].header.flags & OMEN_ROW_DEAD) == 0)
+				out[n_out++] = resolve_row(scan, &reader->rows[slot]);
 		}
-		omen_tail_reader_release(&reader);
+		omen_tail_reader_release(reader);
 	}
 	return n_out;
 }

@@ -21,6 +21,7 @@ typedef struct OmenScanTail
 	const OmenCodec *codec;
 	const OmenQuery *query;		/* NULL: no distances, any order */
 	MemoryContext context;
+	OmenTailReader reader;
 	bool		read;
 	OmenPool	pool;			/* numbers are rows, counted by place */
 	ItemPointerData *undirected;

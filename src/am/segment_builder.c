@@ -144,14 +144,44 @@ omen_builder_destroy(OmenSegmentBuilder *builder)
 	MemoryContextDelete(builder->context);
 }
 
+/* Memory that the rows so far take, or will take while their segment is made. */
+size_t
+omen_builder_bytes(const OmenSegmentBuilder *builder)
+{
+	return builder->n * omen_builder_row_bytes(builder->meta, builder->codec) + builder->bytes_kept;
+}
+
 bool
 omen_builder_is_empty(const OmenSegmentBuilder *builder)
 {
 	return builder->n == 0 && builder->nulls.n == 0 && builder->undirected.n == 0;
 }
 
+/* Codes of variable length are kept in pieces of this size. */
+#define BYTES_PIECE (1024 * 1024)
+
+/* Keep the bytes of a code for as long as the builder lives. */
+static OmenCodeRef
+keep_bytes(OmenSegmentBuilder *builder, const void *code, uint32 n_bytes)
+{
+	OmenCodeRef ref = {.n_bytes = n_bytes};
+
+	if (n_bytes > builder->piece_left)
+	{
+		builder->piece_left = Max(BYTES_PIECE, n_bytes);
+		builder->piece = MemoryContextAlloc(builder->context, builder->piece_left);
+		builder->bytes_kept += builder->piece_left;
+	}
+	ref.bytes = memcpy(builder->piece, code, n_bytes);
+	builder->piece += n_bytes;
+	builder->piece_left -= n_bytes;
+	return ref;
+}
+
+/* Add a row with a code of n_code_bytes. */
 void
-omen_builder_add(OmenSegmentBuilder *builder, ItemPointer tid, const void *factors, const void *code)
+omen_builder_add(OmenSegmentBuilder *builder, ItemPointer tid, const void *factors,
+				 const uint8 *code, uint32 n_code_bytes)
 {
 	const OmenCodec *codec = builder->codec;
 	size_t		i = builder->n;
@@ -169,7 +199,14 @@ omen_builder_add(OmenSegmentBuilder *builder, ItemPointer tid, const void *facto
 	if (i > 0 && ItemPointerCompare(tid, &builder->tids[i - 1]) < 0)
 		builder->sorted = false;
 	memcpy(builder->factors + i * codec->factor_bytes, factors, codec->factor_bytes);
-	memcpy(builder->codes + i * codec->code_bytes, code, codec->code_bytes);
+	if (codec->variable)
+	{
+		OmenCodeRef ref = keep_bytes(builder, code, n_code_bytes);
+
+		memcpy(builder->codes + i * codec->code_bytes, &ref, sizeof(ref));
+	}
+	else
+		memcpy(builder->codes + i * codec->code_bytes, code, codec->code_bytes);
 	builder->tids[i] = *tid;
 	builder->n++;
 }
@@ -297,24 +334,56 @@ add_duplicate(OmenSegmentBuilder *builder, Folded *folded, uint32 node, ItemPoin
 	folded->n_duplicates++;
 }
 
+/* The bytes that a code consists of. */
+static const uint8 *
+code_content(const OmenSegmentBuilder *builder, uint32 i, uint32 *n_bytes)
+{
+	const OmenCodeRef *ref = (const OmenCodeRef *) code_of(builder, i);
+
+	if (!builder->codec->variable)
+	{
+		*n_bytes = builder->codec->code_bytes;
+		return code_of(builder, i);
+	}
+	*n_bytes = ref->n_bytes;
+	return ref->bytes;
+}
+
+static uint32
+hash_record(const OmenSegmentBuilder *builder, uint32 i)
+{
+	uint32		n_bytes;
+	const uint8 *content = code_content(builder, i, &n_bytes);
+
+	return hash_combine(hash_bytes(content, n_bytes),
+						hash_bytes((unsigned char *) factors_of(builder, i),
+								   builder->codec->identity_bytes));
+}
+
+/* Do two records decode to the same vector? */
+static bool
+records_equal(const OmenSegmentBuilder *builder, uint32 i, uint32 j)
+{
+	uint32		n_bytes;
+	uint32		n_other;
+	const uint8 *content = code_content(builder, i, &n_bytes);
+	const uint8 *other = code_content(builder, j, &n_other);
+
+	return n_bytes == n_other &&
+		memcmp(factors_of(builder, i), factors_of(builder, j), builder->codec->identity_bytes) == 0 &&
+		memcmp(content, other, n_bytes) == 0;
+}
+
 /* The node with the same code as row i among those folded so far, or NO_ROW; slot is its place. */
 static uint32
 find_equal(const OmenSegmentBuilder *builder, const uint32 *table, uint32 mask,
 		   uint32 i, uint32 *slot)
 {
-	const OmenCodec *codec = builder->codec;
-	uint32		at = hash_combine(hash_bytes(code_of(builder, i), codec->code_bytes),
-								  hash_bytes((unsigned char *) factors_of(builder, i),
-											 codec->identity_bytes)) & mask;
+	uint32		at = hash_record(builder, i) & mask;
 
 	for (; table[at] != NO_ROW; at = (at + 1) & mask)
-	{
-		uint32		node = table[at];
-
-		if (memcmp(factors_of(builder, node), factors_of(builder, i), codec->identity_bytes) == 0 &&
-			memcmp(code_of(builder, node), code_of(builder, i), codec->code_bytes) == 0)
-			return node;
-	}
+		if (records_equal(builder, table[at], i))
+			return table[at];
 	*slot = at;
 	return NO_ROW;
 }
@@ -471,19 +540,95 @@ typedef struct ContentSource
 	const OmenRouting *routing;
 	const TidColumn *tids;
 	const uint32 *links;
+	uint32		n_nodes;
 	char	   *head;			/* of a routing record */
+
+	/* codes of variable length: nodes, then centres, one after the other */
+	uint64	   *offsets;		/* where each begins, and the end */
+	OmenStoredRef ref;			/* the one in hand */
+	uint32		chunk_first;	/* code with which the chunk in hand begins */
+	char	   *chunk;
 } ContentSource;
 
+static const uint8 *
+centre_code(const ContentSource *source, uint32 centre)
+{
+	return source->routing->centres.codes + (size_t) centre * source->builder->codec->code_bytes;
+}
+
+/* Code number i of BYTES. */
+static const OmenCodeRef *
+numbered_ref(const ContentSource *source, uint32 i)
+{
+	return (const OmenCodeRef *) (i < source->n_nodes ? code_of(source->builder, i) :
+								  centre_code(source, i - source->n_nodes));
+}
+
 static void
-routing_record(ContentSource *source, const char *factors, const uint8 *code, uint32 payload,
-			   const void **head, const void **body)
+lay_out_bytes(ContentSource *source)
+{
+	uint32		n = source->n_nodes + source->routing->centres.n;
+
+	source->offsets = host_alloc(source->builder->context, ((size_t) n + 1) * sizeof(uint64));
+	source->chunk = palloc(OMEN_CHUNK_BYTES);
+	source->chunk_first = 0;
+	source->offsets[0] = 0;
+	for (uint32 i = 0; i < n; i++)
+		source->offsets[i + 1] = source->offsets[i] + numbered_ref(source, i)->n_bytes;
+}
+
+static uint32
+count_chunks(const ContentSource *source)
+{
+	uint64		n_bytes;
+
+	if (!source->builder->codec->variable)
+		return 0;
+	n_bytes = source->offsets[source->n_nodes + source->routing->centres.n];
+	return (uint32) ((n_bytes + OMEN_CHUNK_BYTES - 1) / OMEN_CHUNK_BYTES);
+}
+
+/* Chunks are asked for in ascending order. */
+static const char *
+make_chunk(ContentSource *source, uint32 number)
+{
+	uint32		n = source->n_nodes + source->routing->centres.n;
+	uint64		start = (uint64) number * OMEN_CHUNK_BYTES;
+	uint64		end = start + OMEN_CHUNK_BYTES;
+
+	memset(source->chunk, 0, OMEN_CHUNK_BYTES);
+	while (source->chunk_first < n && source->offsets[source->chunk_first + 1] <= start)
+		source->chunk_first++;
+	for (uint32 i = source->chunk_first; i < n && source->offsets[i] < end; i++)
+	{
+		uint64		from = Max(source->offsets[i], start);
+		uint64		to = Min(source->offsets[i + 1], end);
+
+		memcpy(source->chunk + (from - start),
+			   numbered_ref(source, i)->bytes + (from - source->offsets[i]), to - from);
+	}
+	return source->chunk;
+}
+
+/* What the body of a record holds: the code, or a reference to code number i of BYTES. */
+static const void *
+code_body(ContentSource *source, const uint8 *code, uint32 i)
+{
+	if (!source->builder->codec->variable)
+		return code;
+	source->ref.offset = source->offsets[i];
+	source->ref.n_bytes = (uint32) (source->offsets[i + 1] - source->offsets[i]);
+	return &source->ref;
+}
+
+static const void *
+routing_head(ContentSource *source, const char *factors, uint32 payload)
 {
 	uint32		factor_bytes = source->builder->codec->factor_bytes;
 
 	memcpy(source->head, factors, factor_bytes);
 	memcpy(source->head + factor_bytes, &payload, sizeof(payload));
-	*head = source->head;
-	*body = code;
+	return source->head;
 }
 
 static void
@@ -492,12 +637,13 @@ content_record(void *arg, OmenColumnId column, uint32 record, const void **head,
 	ContentSource *source = arg;
 	const OmenSegmentBuilder *builder = source->builder;
 	const OmenRouting *routing = source->routing;
+	uint32		node;
 
 	switch (column)
 	{
 		case OMEN_COLUMN_CODES:
 			*head = factors_of(builder, record);
-			*body = code_of(builder, record);
+			*body = code_body(source, code_of(builder, record), record);
 			break;
 		case OMEN_COLUMN_NODES:
 			*body = source->links + (size_t) record * 2 * builder->meta->m;
@@ -506,16 +652,18 @@ content_record(void *arg, OmenColumnId column, uint32 record, const void **head,
 			*body = &source->tids->entries[record];
 			break;
 		case OMEN_COLUMN_CENTRES:
-			routing_record(source,
-						   routing->centres.factors + (size_t) record * builder->codec->factor_bytes,
-						   routing->centres.codes + (size_t) record * builder->codec->code_bytes,
-						   routing->first_sample[record], head, body);
+			*head = routing_head(source, routing->centres.factors +
+								 (size_t) record * builder->codec->factor_bytes,
+								 routing->first_sample[record]);
+			*body = code_body(source, centre_code(source, record), source->n_nodes + record);
 			break;
 		case OMEN_COLUMN_SAMPLES:
-			routing_record(source,
-						   factors_of(builder, routing->sample_nodes[record]),
-						   code_of(builder, routing->sample_nodes[record]),
-						   routing->sample_nodes[record], head, body);
+			node = routing->sample_nodes[record];
+			*head = routing_head(source, factors_of(builder, node), node);
+			*body = code_body(source, code_of(builder, node), node);
+			break;
+		case OMEN_COLUMN_BYTES:
+			*body = make_chunk(source, record);
 			break;
 		case OMEN_COLUMN_DEAD:
 			Assert(false);		/* written by the segment writer itself */
@@ -572,14 +720,22 @@ omen_builder_write(OmenSegmentBuilder *builder, uint32 *segment_id)
 
 	report_phase(builder, OMEN_PHASE_WRITE);
 	make_tid_column(builder, &folded, &tids);
-	source = (ContentSource) {builder, &routing, &tids, links, NULL};
+	memset(&source, 0, sizeof(source));
+	source.builder = builder;
+	source.routing = &routing;
+	source.tids = &tids;
+	source.links = links;
+	source.n_nodes = folded.n_nodes;
 	source.head = palloc(builder->codec->factor_bytes + sizeof(uint32));
+	if (builder->codec->variable)
+		lay_out_bytes(&source);
 	content = (OmenSegmentContent) {
 		.n_nodes = folded.n_nodes,
 		.n_tid_entries = tids.n,
 		.n_rows = builder->n + builder->nulls.n + builder->undirected.n,
 		.n_centres = routing.centres.n,
 		.n_samples = routing.n_samples,
+		.n_chunks = count_chunks(&source),
 		.null_list = tids.null_list,
 		.undirected_list = tids.undirected_list,
 		.record = content_record,

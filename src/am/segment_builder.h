@@ -45,6 +45,11 @@ typedef struct OmenSegmentBuilder
 	ItemPointerData *tids;
 	bool		sorted;			/* tids ascend */
 
+	/* codes of variable length */
+	char	   *piece;			/* where the next one goes */
+	size_t		piece_left;
+	size_t		bytes_kept;
+
 	/* rows without */
 	OmenTidList nulls;
 	OmenTidList undirected;
@@ -54,9 +59,10 @@ extern OmenSegmentBuilder *omen_builder_create(Relation index, const OmenMeta *m
 											   const OmenCodec *codec, uint32 expected_rows,
 											   bool report_progress);
 extern void omen_builder_add(OmenSegmentBuilder *builder, ItemPointer tid,
-							 const void *factors, const void *code);
+							 const void *factors, const uint8 *code, uint32 n_code_bytes);
 extern void omen_builder_add_null(OmenSegmentBuilder *builder, ItemPointer tid);
 extern void omen_builder_add_undirected(OmenSegmentBuilder *builder, ItemPointer tid);
+extern size_t omen_builder_bytes(const OmenSegmentBuilder *builder);
 extern bool omen_builder_is_empty(const OmenSegmentBuilder *builder);
 extern bool omen_builder_write(OmenSegmentBuilder *builder, uint32 *segment_id);
 extern void omen_builder_destroy(OmenSegmentBuilder *builder);

@@ -407,6 +407,8 @@ link_prune(LinkState *state, LinkWorker *worker, uint32 target, uint64 *edges, u
 		list[i] = omen_packed_node(worker->chosen[i]);
 		keys[i] = omen_packed_key(worker->chosen[i]);
 	}
+	for (; i < lists->n_links[target]; i++)
+		list[i] = OMEN_NO_NODE;
 	lists->n_links[target] = n;
 	lists->n_clean[target] = n_kept;
 }

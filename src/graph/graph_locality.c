@@ -12,10 +12,11 @@
  * The centres and, for each sub-cluster, the node nearest to its centre make
  * up the routing table.
  *
- * All clustering is by L2 distance, whatever the metric: near is near, and
- * with inner products the longest centre would attract everything.  (SQ8 codes
- * are the same for all metrics.)  Means are sums of doubles in node order, so
- * the result is the same everywhere.
+ * Floats are clustered by L2 distance, whatever the metric: near is near, and
+ * with inner products the longest centre would attract everything.  (A kind's
+ * codes are the same for all metrics.)  Means are sums of doubles in node order,
+ * so the result is the same everywhere.  Codes without means are clustered
+ * around some of themselves.
  *
  *-------------------------------------------------------------------------
  */
@@ -55,7 +56,7 @@ typedef struct Locality
 {
 	const OmenHost *host;
 	const OmenRecords *records;
-	OmenCodec	distance;		/* the records' codec, but for L2 */
+	OmenCodec	distance;		/* the records' codec, but for cluster_metric() */
 	OmenQuery  *query;
 	float	   *decoded;		/* one vector */
 	float	   *keys;			/* MAX_CLUSTERS */
@@ -240,7 +241,7 @@ kmeans(Locality *loc, Clustering *c)
 
 	centres_point(loc, &c->centres);
 	kmeans_start(c, loc->records);
-	if (c->n_clusters > 1)
+	if (c->n_clusters > 1 && loc->records->codec->has_means)
 	{
 		for (round = 0; round < KMEANS_ROUNDS; round++)
 			kmeans_move(loc, c);
@@ -385,6 +386,19 @@ clustering_release(Locality *loc, Clustering *c)
 	locality_release(loc, c->nearest);
 }
 
+static OmenMetric
+cluster_metric(OmenMetric metric)
+{
+	switch (metric)
+	{
+		case OMEN_METRIC_HAMMING:
+		case OMEN_METRIC_JACCARD:
+			return metric;
+		default:
+			return OMEN_METRIC_L2;
+	}
+}
+
 static void
 locality_begin(Locality *loc, const OmenHost *host, const OmenRecords *records)
 {
@@ -393,11 +407,14 @@ locality_begin(Locality *loc, const OmenHost *host, const OmenRecords *records)
 	memset(loc, 0, sizeof(*loc));
 	loc->host = host;
 	loc->records = records;
-	omen_codec_init(&loc->distance, codec->kind, OMEN_METRIC_L2, codec->dims);
+	omen_codec_init(&loc->distance, codec->kind, cluster_metric(codec->metric), codec->dims);
 	loc->query = locality_alloc(loc, loc->distance.query_bytes);
-	loc->decoded = locality_alloc(loc, sizeof(float) * codec->dims);
 	loc->keys = locality_alloc(loc, sizeof(float) * MAX_CLUSTERS);
-	loc->sums = locality_alloc(loc, sizeof(double) * codec->dims * MAX_CLUSTERS);
+	if (codec->has_means)
+	{
+		loc->decoded = locality_alloc(loc, sizeof(float) * codec->dims);
+		loc->sums = locality_alloc(loc, sizeof(double) * codec->dims * MAX_CLUSTERS);
+	}
 	loc->counts = locality_alloc(loc, sizeof(uint32) * (MAX_CLUSTERS + 1));
 	loc->factor_pointers = locality_alloc(loc, sizeof(void *) * MAX_CLUSTERS);
 	loc->code_pointers = locality_alloc(loc, sizeof(void *) * MAX_CLUSTERS);
@@ -407,9 +424,12 @@ static void
 locality_end(Locality *loc)
 {
 	locality_release(loc, loc->query);
-	locality_release(loc, loc->decoded);
 	locality_release(loc, loc->keys);
-	locality_release(loc, loc->sums);
+	if (loc->records->codec->has_means)
+	{
+		locality_release(loc, loc->decoded);
+		locality_release(loc, loc->sums);
+	}
 	locality_release(loc, loc->counts);
 	locality_release(loc, loc->factor_pointers);
 	locality_release(loc, loc->code_pointers);

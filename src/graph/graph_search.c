@@ -46,9 +46,6 @@
 #define SEEN_BLOCK_NODES (1U << SEEN_BLOCK_SHIFT)
 #define SEEN_FREE PG_UINT64_MAX
 
-/* Places in multiplicative hashing: 2^32 / golden ratio. */
-#define SEEN_MULTIPLIER 2654435769U
-
 /* A sorted array of packed words. */
 typedef struct SortedWords
 {
@@ -192,10 +189,11 @@ seen_reset(OmenSearch *search, uint32 places)
 	search->n_seen_blocks = 0;
 }
 
+/* Multiplicative hashing by the golden ratio. */
 static inline uint32
-seen_hash(uint32 block, int shift)
+seen_home(uint32 block, int shift)
 {
-	return (block * SEEN_MULTIPLIER) >> shift;
+	return (block * 2654435769U) >> shift;
 }
 
 /*
@@ -236,7 +234,7 @@ seen_add(OmenSearch *search, const uint32 *nodes, int n, uint32 *fresh)
 	{
 		uint32		node = nodes[i];
 		uint32		block = node >> SEEN_BLOCK_SHIFT;
-		uint32		place = seen_hash(block, shift);
+		uint32		place = seen_home(block, shift);
 		uint64		bits = seen[place];
 		uint32		bit = 1U << (node & (SEEN_BLOCK_NODES - 1));
 
@@ -276,7 +274,7 @@ seen_reserve(OmenSearch *search, uint32 more)
 		{
 			uint32		block = (uint32) (old[i] >> 32);
 
-			search->seen[seen_probe(search, block, seen_hash(block, search->seen_shift))] = old[i];
+			search->seen[seen_probe(search, block, seen_home(block, search->seen_shift))] = old[i];
 		}
 	}
 	search_release(search, old);

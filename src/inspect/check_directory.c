@@ -188,19 +188,6 @@ check_columns(OmenCheck *check, const OmenSegment *segment)
 	return true;
 }
 
-static bool
-check_tail_shape(OmenCheck *check, const OmenSegment *tail)
-{
-	OmenRowShape shape;
-
-	omen_row_shape(check->meta, &shape);
-	if (tail->n_blocks % shape.pages_per_row == 0)
-		return true;
-	omen_check_report(check, OMEN_META_BLOCK, "tail has %u blocks, a row of it %u",
-					  tail->n_blocks, shape.pages_per_row);
-	return false;
-}
-
 /* No block belongs to two entries. */
 static void
 check_runs_disjoint(OmenCheck *check, const bool *placed)
@@ -247,9 +234,7 @@ omen_check_directory(OmenCheck *check, bool *walkable)
 			continue;
 		if (segment->state != OMEN_STATE_LIVE && segment->state != OMEN_STATE_OPEN)
 			walkable[i] = false;
-		else if (segment->kind == OMEN_SEGMENT_TAIL)
-			walkable[i] = check_tail_shape(check, segment);
-		else
+		else if (segment->kind == OMEN_SEGMENT_GRAPH)
 			walkable[i] = check_counts(check, segment) && check_columns(check, segment);
 	}
 	check->segment = NULL;

@@ -3,16 +3,17 @@
  * check_tail.c
  *	  omenvec_check() for a tail.
  *
- * The rows of a tail are on its stamped pages from the first on, all full but
- * the last; what else lies in its blocks is of no account.  Rows arrive while
- * we look, so a page that seemed to be unused or to have room is read again
- * before its successor is called misplaced.
+ * The rows of a tail are on its stamped pages from the first on; what else
+ * lies in its blocks is of no account.  Rows arrive while we look, so a page
+ * that seemed to be unused is read again before its successor is called
+ * misplaced.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "src/inspect/check.h"
+#include "src/storage/tail.h"
 
 #define OMEN_ROW_FLAGS (OMEN_ROW_DEAD | OMEN_ROW_NULL | OMEN_ROW_UNDIRECTED)
 
@@ -20,35 +21,22 @@ typedef struct TailCheck
 {
 	OmenCheck  *check;
 	const OmenSegment *tail;
-	OmenRowShape shape;
-	uint32		page_rows;		/* rows of a full page */
 	PGAlignedBlock page;
 	BlockNumber block;			/* of the page in hand */
 } TailCheck;
 
-static void
-begin(TailCheck *state, OmenCheck *check, const OmenSegment *tail)
-{
-	state->check = check;
-	state->tail = tail;
-	omen_row_shape(check->meta, &state->shape);
-	state->page_rows = Max(state->shape.per_page, 1);
-}
-
-/* Read a page; is it in use? */
+/* Read a page; is it in use, and as what? */
 static bool
-read_page(TailCheck *state, uint32 logical_block)
+read_page(TailCheck *state, uint32 logical_block, uint16 column)
 {
-	OmenPageExpectation expected = {.kind = OMEN_PAGE_ROWS,.logical_block = logical_block};
+	OmenPageExpectation expected = {
+		.kind = OMEN_PAGE_ROWS,
+		.column = column,
+		.logical_block = logical_block
+	};
 
 	state->block = omen_check_read(state->check, state->tail, logical_block, state->page.data);
 	return omen_check_page_bears_stamp(state->page.data, state->tail, &expected);
-}
-
-static bool
-page_is_full(TailCheck *state)
-{
-	return OmenPageGetStamp(state->page.data)->n_records >= state->page_rows;
 }
 
 static void
@@ -62,50 +50,68 @@ check_row(TailCheck *state, const OmenRowHeader *row, uint32 i)
 				   (row->flags & OMEN_ROW_DEAD) == 0);
 }
 
-/* The further pages of a long row. */
-static void
-check_continuation(TailCheck *state, uint32 first_block)
+/* The further pages of a row of n_bytes; returns how many there are. */
+static uint32
+check_continuation(TailCheck *state, uint32 first_block, uint32 n_bytes)
 {
-	for (uint32 i = 1; i < state->shape.pages_per_row; i++)
+	uint32		n = 0;
+
+	for (uint32 done = OMEN_PAGE_CAPACITY; done < n_bytes; done += OMEN_PAGE_CAPACITY)
 	{
 		OmenPageExpectation expected = {
 			.kind = OMEN_PAGE_ROWS,
-			.logical_block = first_block + i,
-			.lower = OMEN_PAGE_START + Min(state->shape.row_bytes - i * OMEN_PAGE_CAPACITY,
-										   OMEN_PAGE_CAPACITY)
+			.column = OMEN_ROWS_CONTINUED,
+			.logical_block = first_block + ++n,
+			.lower = OMEN_PAGE_START + Min(n_bytes - done, OMEN_PAGE_CAPACITY)
 		};
 
-		state->block = omen_check_read(state->check, state->tail, first_block + i, state->page.data);
+		if (first_block + n >= state->tail->n_blocks)
+		{
+			omen_check_report(state->check, state->block, "row goes on beyond the end of the tail");
+			break;
+		}
+		state->block = omen_check_read(state->check, state->tail, first_block + n, state->page.data);
 		(void) omen_check_header(state->check, state->tail, state->block, state->page.data, &expected);
 	}
+	return n;
 }
 
-/* The page in hand, which is in use. */
-static void
+/* The page in hand, which is in use; returns how many pages its rows take. */
+static uint32
 check_page(TailCheck *state, uint32 logical_block)
 {
 	uint32		n_rows = OmenPageGetStamp(state->page.data)->n_records;
-	uint32		row_bytes = Min(state->shape.row_bytes, OMEN_PAGE_CAPACITY);
+	uint32		offset = OMEN_PAGE_START;
+	uint32		n_bytes = 0;
 	OmenPageExpectation expected = {
 		.kind = OMEN_PAGE_ROWS,
 		.logical_block = logical_block,
-		.n_records = n_rows,
-		.lower = OMEN_PAGE_START + n_rows * row_bytes
+		.n_records = n_rows
 	};
 
-	if (n_rows == 0 || n_rows > state->page_rows)
+	if (n_rows == 0 || n_rows > OMEN_ROWS_PER_PAGE)
 	{
-		omen_check_report(state->check, state->block, "page has %u rows of at most %u",
-						  n_rows, state->page_rows);
-		return;
+		omen_check_report(state->check, state->block, "page has %u rows", n_rows);
+		return 1;
 	}
-	if (!omen_check_header(state->check, state->tail, state->block, state->page.data, &expected))
-		return;
 	for (uint32 i = 0; i < n_rows; i++)
-		check_row(state, (const OmenRowHeader *)
-				  (state->page.data + OMEN_PAGE_START + i * state->shape.row_bytes), i);
-	if (state->shape.per_page == 0)
-		check_continuation(state, logical_block);
+	{
+		OmenRow		row;
+
+		if (!omen_tail_parse_row(state->check->meta, state->page.data + offset,
+								 OMEN_PAGE_END - offset, &row, &n_bytes) ||
+			(n_bytes > OMEN_PAGE_END - offset && n_rows > 1))
+		{
+			omen_check_report(state->check, state->block, "row %u of %u goes beyond the page", i, n_rows);
+			return 1;
+		}
+		check_row(state, &row.header, i);
+		offset = Min(offset + n_bytes, OMEN_PAGE_END);
+	}
+	expected.lower = offset;
+	if (!omen_check_header(state->check, state->tail, state->block, state->page.data, &expected))
+		return 1;
+	return 1 + check_continuation(state, logical_block, n_rows == 1 ? n_bytes : 0);
 }
 
 /*
@@ -115,14 +121,14 @@ check_page(TailCheck *state, uint32 logical_block)
 static uint32
 check_rest(TailCheck *state, uint32 end)
 {
-	for (uint32 block = end; block < state->tail->n_blocks; block += state->shape.pages_per_row)
+	for (uint32 block = end; block < state->tail->n_blocks; block++)
 	{
 		BlockNumber misplaced;
 
-		if (!read_page(state, block))
+		if (!read_page(state, block, 0))
 			continue;
 		misplaced = state->block;
-		if (read_page(state, end))
+		if (read_page(state, end, 0))
 			return end;
 		omen_check_report(state->check, misplaced, "rows lie behind the unused block %u", state->block);
 		break;
@@ -130,39 +136,18 @@ check_rest(TailCheck *state, uint32 end)
 	return state->tail->n_blocks;
 }
 
-/* The page before one in use must be full. */
-static void
-check_filled(TailCheck *state, uint32 logical_block)
-{
-	if (read_page(state, logical_block) && !page_is_full(state))
-		omen_check_report(state->check, state->block, "page has room, but the next one is in use");
-}
-
 void
 omen_check_tail(OmenCheck *check, const OmenSegment *tail)
 {
-	TailCheck	state;
-	uint32		stride;
+	TailCheck	state = {.check = check,.tail = tail};
 	uint32		block = 0;
-	bool		room_before = false;
 
-	begin(&state, check, tail);
-	stride = state.shape.pages_per_row;
 	while (block < tail->n_blocks)
 	{
-		bool		room;
-
-		if (!read_page(&state, block))
-		{
+		if (read_page(&state, block, 0))
+			block += check_page(&state, block);
+		else
 			block = check_rest(&state, block);
-			continue;
-		}
-		room = !page_is_full(&state);
-		check_page(&state, block);
-		if (room_before)
-			check_filled(&state, block - stride);
-		room_before = room;
-		block += stride;
 	}
 }
 
@@ -171,23 +156,28 @@ omen_check_tail(OmenCheck *check, const OmenSegment *tail)
 void
 omen_check_each_tail_tid(OmenCheck *check, const OmenSegment *tail, OmenTidVisitor visit, void *arg)
 {
-	TailCheck	state;
+	TailCheck	state = {.check = check,.tail = tail};
 
-	begin(&state, check, tail);
-	for (uint32 block = 0; block < tail->n_blocks; block += state.shape.pages_per_row)
+	for (uint32 block = 0; block < tail->n_blocks; block++)
 	{
-		uint32		n_rows;
+		uint32		offset = OMEN_PAGE_START;
 
-		if (!read_page(&state, block))
+		if (read_page(&state, block, OMEN_ROWS_CONTINUED))
+			continue;
+		if (!read_page(&state, block, 0))
 			break;
-		n_rows = Min(OmenPageGetStamp(state.page.data)->n_records, state.page_rows);
-		for (uint32 i = 0; i < n_rows; i++)
+		for (uint32 i = 0; i < OmenPageGetStamp(state.page.data)->n_records; i++)
 		{
-			const OmenRowHeader *row = (const OmenRowHeader *)
-				(state.page.data + OMEN_PAGE_START + i * state.shape.row_bytes);
+			OmenRow		row;
+			uint32		n_bytes;
 
-			if ((row->flags & OMEN_ROW_DEAD) == 0)
-				visit(arg, tail->id, row->block, row->offset);
+			if (offset >= OMEN_PAGE_END ||
+				!omen_tail_parse_row(check->meta, state.page.data + offset,
+									 OMEN_PAGE_END - offset, &row, &n_bytes))
+				break;
+			if ((row.header.flags & OMEN_ROW_DEAD) == 0)
+				visit(arg, tail->id, row.header.block, row.header.offset);
+			offset += n_bytes;
 		}
 	}
 }

@@ -155,27 +155,29 @@ describe_graph(StatsRow *row, Relation index, const OmenMeta *meta, const OmenSe
 static void
 describe_tail(StatsRow *row, Relation index, const OmenMeta *meta, const OmenSegment *tail)
 {
-	OmenTailReader reader;
+	OmenTailReader *reader;
 	int64		n_vectors = 0;
 	int64		n_rows = 0;
 	int64		n_dead = 0;
 
 	if (tail->state != OMEN_STATE_OPEN && tail->state != OMEN_STATE_LIVE)
 		return;
-	omen_tail_reader_init(&reader, index, meta, tail);
-	while (omen_tail_reader_next(&reader))
+	reader = palloc(sizeof(OmenTailReader));
+	omen_tail_reader_init(reader, index, meta, tail);
+	while (omen_tail_reader_next(reader))
 	{
-		for (int i = 0; i < reader.n_rows; i++)
+		for (int i = 0; i < reader->n_rows; i++)
 		{
-			const OmenRowHeader *header = (const OmenRowHeader *) omen_tail_reader_row(&reader, i);
+			const OmenRowHeader *header = &reader->rows[i].header;
 
 			n_vectors += (header->flags & (OMEN_ROW_NULL | OMEN_ROW_UNDIRECTED)) == 0;
 			n_dead += (header->flags & OMEN_ROW_DEAD) != 0;
 		}
-		n_rows += reader.n_rows;
-		omen_tail_reader_release(&reader);
+		n_rows += reader->n_rows;
+		omen_tail_reader_release(reader);
 		CHECK_FOR_INTERRUPTS();
 	}
+	pfree(reader);
 	set_value(row, STATS_VECTORS, Int64GetDatum(n_vectors));
 	set_value(row, STATS_ROWS, Int64GetDatum(n_rows));
 	set_value(row, STATS_DEAD_ROWS, Int64GetDatum(n_dead));

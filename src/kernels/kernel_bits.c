@@ -97,14 +97,26 @@ prefix##_common(const uint8 *a, const uint8 *b, uint32 n_bytes, \
 { \
 	uint64		n_both = 0; \
 	uint64		n_either = 0; \
+	uint64		n_both_odd = 0; \
+	uint64		n_either_odd = 0; \
 	bool		is_long = n_bytes >= WORD; \
 	\
-	for (; n_bytes >= WORD; n_bytes -= WORD) \
+	for (; n_bytes >= 2 * WORD; n_bytes -= 2 * WORD) \
+	{ \
+		n_both += count(load_word(a) & load_word(b)); \
+		n_either += count(load_word(a) | load_word(b)); \
+		n_both_odd += count(load_word(a + WORD) & load_word(b + WORD)); \
+		n_either_odd += count(load_word(a + WORD) | load_word(b + WORD)); \
+		a += 2 * WORD; \
+		b += 2 * WORD; \
+	} \
+	if (n_bytes >= WORD) \
 	{ \
 		n_both += count(load_word(a) & load_word(b)); \
 		n_either += count(load_word(a) | load_word(b)); \
 		a += WORD; \
 		b += WORD; \
+		n_bytes -= WORD; \
 	} \
 	if (n_bytes > 0) \
 	{ \
@@ -114,8 +126,8 @@ prefix##_common(const uint8 *a, const uint8 *b, uint32 n_bytes, \
 		n_both += count(x & y); \
 		n_either += count(x | y); \
 	} \
-	*both = n_both; \
-	*either = n_either; \
+	*both = n_both + n_both_odd; \
+	*either = n_either + n_either_odd; \
 } \
 \
 const OmenBitKernels omen_bit_kernels_##prefix = { \

@@ -9,6 +9,9 @@
  *-------------------------------------------------------------------------
  */
 #include "src/quant/quant.h"
+
+#include "src/quant/bits.h"
+#include "src/quant/sparse.h"
 #include "src/quant/sq8.h"
 
 /*
@@ -18,14 +21,23 @@
 void
 omen_codec_init(OmenCodec *codec, OmenCodeKind kind, OmenMetric metric, uint32 dims)
 {
-	Assert(dims >= 1 && dims <= OMEN_MAX_DIMS);
+	Assert(dims >= 1);
 
 	memset(codec, 0, sizeof(*codec));
 	codec->kind = kind;
 	switch (kind)
 	{
 		case OMEN_CODE_SQ8:
+			Assert(dims <= OMEN_MAX_DIMS);
 			omen_sq8_init(codec, metric, dims);
+			break;
+		case OMEN_CODE_BITS:
+			Assert(dims <= OMEN_MAX_BITS);
+			omen_bits_init(codec, metric, dims);
+			break;
+		case OMEN_CODE_SPARSE:
+			Assert(dims <= OMEN_MAX_SPARSE_DIMS);
+			omen_sparse_init(codec, metric, dims);
 			break;
 	}
 }

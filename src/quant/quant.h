@@ -16,6 +16,8 @@
  *	OMEN_METRIC_COSINE	1 - inner product		cosine distance
  *						of normalised vectors
  *	OMEN_METRIC_L1		distance				distance
+ *	OMEN_METRIC_HAMMING	distance				distance
+ *	OMEN_METRIC_JACCARD distance				distance
  *
  *-------------------------------------------------------------------------
  */
@@ -30,16 +32,42 @@ typedef enum OmenMetric
 	OMEN_METRIC_L2 = 1,
 	OMEN_METRIC_IP = 2,
 	OMEN_METRIC_COSINE = 3,
-	OMEN_METRIC_L1 = 4
+	OMEN_METRIC_L1 = 4,
+	OMEN_METRIC_HAMMING = 5,
+	OMEN_METRIC_JACCARD = 6
 } OmenMetric;
 
 /* Values are part of the on-disk format. */
 typedef enum OmenCodeKind
 {
-	OMEN_CODE_SQ8 = 1			/* per-vector affine 8-bit codes */
+	OMEN_CODE_SQ8 = 1,			/* per-vector affine 8-bit codes; x is const float * */
+	OMEN_CODE_BITS = 2,			/* bits as they are; x is const uint8 *, padded with zero bits */
+	OMEN_CODE_SPARSE = 3		/* indices and 16-bit values; x is const OmenSparse * */
 } OmenCodeKind;
 
 #define OMEN_MAX_DIMS 16000
+#define OMEN_MAX_BITS 64000
+#define OMEN_MAX_SPARSE_DIMS 1000000000
+#define OMEN_MAX_SPARSE_ELEMENTS 16000
+
+/* A sparse vector: n elements at ascending indices (from 0) below dims, none of them zero. */
+typedef struct OmenSparse
+{
+	uint32		n;
+	const int32 *indices;
+	const float *values;
+} OmenSparse;
+
+/*
+ * A code of a codec whose codes differ in length, as records in memory hold
+ * it: code_bytes is sizeof(OmenCodeRef) then.  In pages stand the bytes.
+ */
+typedef struct OmenCodeRef
+{
+	const uint8 *bytes;			/* aligned to 4 */
+	uint32		n_bytes;
+	uint32		unused;			/* zero */
+} OmenCodeRef;
 
 typedef struct OmenCodec OmenCodec;
 
@@ -61,11 +89,17 @@ struct OmenCodec
 								 * it decodes to */
 	uint32		code_bytes;		/* multiple of 16 */
 	uint32		query_bytes;	/* multiple of 64 */
+	bool		has_means;		/* decode is offered, and encode takes a mean of decoded vectors */
+	bool		variable;		/* codes differ in length: code arguments below but encode's are OmenCodeRef * */
 
-	/* Encode x, dims finite floats; padding bytes of the code become zero. */
-	void		(*encode) (const OmenCodec *codec, const float *x,
+	/* If variable: how many bytes encode will write for x, a multiple of 4. */
+	uint32		(*encoded_bytes) (const OmenCodec *codec, const void *x);
+	/* If variable: can the bytes be a code?  To be asked of bytes from a page before any other use. */
+	bool		(*valid) (const OmenCodec *codec, const OmenCodeRef *code);
+	/* Encode x, finite, of the kind's form; padding bytes of the code become zero. */
+	void		(*encode) (const OmenCodec *codec, const void *x,
 						   void *factors, uint8 *code);
-	/* The vector that the code stands for, dims floats. */
+	/* The vector that the code stands for, dims floats; NULL unless has_means. */
 	void		(*decode) (const OmenCodec *codec, const void *factors,
 						   const uint8 *code, float *x);
 	/*
@@ -77,7 +111,7 @@ struct OmenCodec
 	bool		(*equal) (const OmenCodec *codec, const void *factors_a, const uint8 *code_a,
 						  const void *factors_b, const uint8 *code_b);
 
-	void		(*query_from_vector) (const OmenCodec *codec, OmenQuery *query, const float *x);
+	void		(*query_from_vector) (const OmenCodec *codec, OmenQuery *query, const void *x);
 	void		(*query_from_code) (const OmenCodec *codec, OmenQuery *query,
 									const void *factors, const uint8 *code);
 
@@ -93,7 +127,7 @@ struct OmenCodec
 								const void *factors, const uint8 *code);
 };
 
-/* Fill in the codec for a kind, metric and dimensions (1 .. OMEN_MAX_DIMS). */
+/* Fill in the codec for a kind, a metric that it has, and dimensions within its limit. */
 extern void omen_codec_init(OmenCodec *codec, OmenCodeKind kind,
 							OmenMetric metric, uint32 dims);
 

@@ -196,8 +196,9 @@ sq8_error(const OmenCodec *codec, const float *x, const Sq8Factors *factors,
 }
 
 static void
-sq8_encode(const OmenCodec *codec, const float *x, void *factors, uint8 *code)
+sq8_encode(const OmenCodec *codec, const void *vector, void *factors, uint8 *code)
 {
+	const float *x = vector;
 	Sq8Factors *f = factors;
 	bool		exact = sq8_is_bytes(x, codec->dims);
 	uint32		sum = 0;
@@ -319,8 +320,9 @@ sq8_query_from_code(const OmenCodec *codec, OmenQuery *query,
 }
 
 static void
-sq8_query_from_vector(const OmenCodec *codec, OmenQuery *query, const float *x)
+sq8_query_from_vector(const OmenCodec *codec, OmenQuery *query, const void *vector)
 {
+	const float *x = vector;
 	Sq8Query   *q = (Sq8Query *) query;
 	uint8	   *code = (uint8 *) sq8_query_code(query);
 	Sq8Factors	factors;
@@ -613,6 +615,7 @@ omen_sq8_init(OmenCodec *codec, OmenMetric metric, uint32 dims)
 	codec->query_bytes = SQ8_QUERY_HEAD + TYPEALIGN(64, codec->code_bytes) +
 		TYPEALIGN(64, dims * sizeof(float));
 
+	codec->has_means = true;
 	codec->encode = sq8_encode;
 	codec->decode = sq8_decode;
 	codec->absorb = sq8_absorb;
@@ -637,6 +640,10 @@ omen_sq8_init(OmenCodec *codec, OmenMetric metric, uint32 dims)
 		case OMEN_METRIC_L1:
 			codec->keys = sq8_keys_l1;
 			codec->lower_bound = sq8_lower_bound_l1;
+			break;
+		case OMEN_METRIC_HAMMING:
+		case OMEN_METRIC_JACCARD:
+			Assert(false);		/* of bits only */
 			break;
 	}
 }

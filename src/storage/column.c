@@ -41,6 +41,10 @@ omen_column_shape(const OmenMeta *meta, OmenColumnId column, OmenColumnShape *sh
 			shape->head_bytes = 0;
 			shape->body_bytes = sizeof(uint64);
 			break;
+		case OMEN_COLUMN_BYTES:
+			shape->head_bytes = 0;
+			shape->body_bytes = OMEN_CHUNK_BYTES;
+			break;
 		case OMEN_COLUMN_CENTRES:
 		case OMEN_COLUMN_SAMPLES:
 			shape->head_bytes = meta->factor_bytes + sizeof(uint32);
@@ -94,17 +98,10 @@ omen_column_count(const OmenSegment *segment, OmenColumnId column)
 			return segment->n_centres;
 		case OMEN_COLUMN_SAMPLES:
 			return segment->n_samples;
+		case OMEN_COLUMN_BYTES:
+			return segment->n_chunks;
 	}
 	return 0;
-}
-
-void
-omen_row_shape(const OmenMeta *meta, OmenRowShape *shape)
-{
-	shape->row_bytes = sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes;
-	shape->per_page = OMEN_PAGE_CAPACITY / shape->row_bytes;
-	shape->pages_per_row = shape->per_page > 0 ? 1 :
-		(shape->row_bytes + OMEN_PAGE_CAPACITY - 1) / OMEN_PAGE_CAPACITY;
 }
 
 /* An empty page of a segment, stamped. */

@@ -36,16 +36,6 @@ extern void omen_column_shape(const OmenMeta *meta, OmenColumnId column, OmenCol
 extern uint32 omen_column_blocks(const OmenColumnShape *shape, uint32 n_records);
 extern uint32 omen_column_count(const OmenSegment *segment, OmenColumnId column);
 
-/* Rows of a tail: fixed stride, or pages of their own each. */
-typedef struct OmenRowShape
-{
-	uint32		row_bytes;		/* header, factors, code */
-	uint32		per_page;		/* 0 if a row spans pages */
-	uint32		pages_per_row;
-} OmenRowShape;
-
-extern void omen_row_shape(const OmenMeta *meta, OmenRowShape *shape);
-
 extern void omen_page_init(Page page, uint16 kind, uint32 segment_id,
 						   uint16 column, uint32 logical_block);
 

@@ -23,7 +23,8 @@ entry_is_sane(const OmenMeta *meta, const OmenSegment *segment)
 {
 	uint64		n_blocks = 0;
 
-	if (segment->n_runs < 1 || segment->n_runs > OMEN_MAX_RUNS ||
+	if (segment->id == 0 || segment->id >= meta->next_segment_id ||
+		segment->n_runs < 1 || segment->n_runs > OMEN_MAX_RUNS ||
 		(segment->kind != OMEN_SEGMENT_GRAPH && segment->kind != OMEN_SEGMENT_TAIL) ||
 		segment->state < OMEN_STATE_BUILDING || segment->state > OMEN_STATE_RETIRED)
 		return false;
@@ -76,7 +77,7 @@ check_meta(Relation index, Page page)
 				 errhint("Please REINDEX it.")));
 
 	if (!directory_is_sane(meta) || meta->code_bytes == 0 ||
-		meta->code_bytes > 4 * 65536 || meta->factor_bytes > 256 ||
+		meta->code_bytes > 4 * 65536 || meta->variable_codes > 1 || meta->factor_bytes > 256 ||
 		meta->m < 2 || meta->m > 100)
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),

@@ -37,6 +37,8 @@
 #define OMEN_PAGE_COLUMN	2	/* part of a column of a sealed segment */
 #define OMEN_PAGE_ROWS		3	/* part of a tail */
 
+#define OMEN_ROWS_CONTINUED 1	/* stamp of a rows page: goes on with a row begun before */
+
 #define OMEN_PAGE_CLOSED	(1 << 0)	/* rows page: accepts no further rows */
 
 /* Special space, 8 bytes; written when the page is made, flags under the exclusive lock. */
@@ -58,7 +60,7 @@ typedef struct OmenPageStamp
 {
 	uint32		segment_id;
 	uint32		logical_block;	/* within the column, or within the tail */
-	uint16		column;			/* OmenColumnId; 0 in a tail */
+	uint16		column;			/* OmenColumnId; in a tail 0, or OMEN_ROWS_CONTINUED */
 	uint16		n_records;		/* records that begin on this page */
 	uint32		unused;
 } OmenPageStamp;
@@ -85,6 +87,10 @@ StaticAssertDecl(sizeof(OmenPageStamp) == 16, "on-disk size of OmenPageStamp");
  *	DEAD	64 TID entries		-						a bit each (uint64)
  *	CENTRES	routing centre		factors, first sample	code
  *	SAMPLES	routing sample		factors, node number	code
+ *	BYTES	chunk of bytes		-						OMEN_CHUNK_BYTES bytes
+ *
+ * Where codes differ in length, the body of CODES, CENTRES and SAMPLES is an
+ * OmenStoredRef into BYTES.
  */
 typedef enum OmenColumnId
 {
@@ -93,10 +99,11 @@ typedef enum OmenColumnId
 	OMEN_COLUMN_TIDS = 3,
 	OMEN_COLUMN_DEAD = 4,
 	OMEN_COLUMN_CENTRES = 5,
-	OMEN_COLUMN_SAMPLES = 6
+	OMEN_COLUMN_SAMPLES = 6,
+	OMEN_COLUMN_BYTES = 7
 } OmenColumnId;
 
-#define OMEN_N_COLUMNS		6
+#define OMEN_N_COLUMNS		7
 #define OMEN_MAX_COLUMNS	8	/* places in a segment's descriptor */
 
 /*
@@ -120,7 +127,24 @@ StaticAssertDecl(sizeof(OmenTidEntry) == 8, "on-disk size of OmenTidEntry");
 
 #define OMEN_NO_LIST		0xFFFFFFFFU
 
-/* Start of a row in a tail page; the codec's factors and code follow. */
+/* Where a code of variable length lies: a range of the bytes of BYTES, chunk after chunk. */
+typedef struct OmenStoredRef
+{
+	uint64		offset;			/* multiple of 4 */
+	uint32		n_bytes;
+	uint32		unused;
+} OmenStoredRef;
+
+StaticAssertDecl(sizeof(OmenStoredRef) == 16, "on-disk size of OmenStoredRef");
+
+#define OMEN_CHUNK_BYTES	8096
+
+/*
+ * Start of a row in a tail page; the codec's factors and code follow.  Where
+ * codes differ in length, a uint32 with the bytes of the code stands between
+ * header and factors.  A row too long for a page begins on a page of its own
+ * and goes on, without gap, on as many more as it needs.
+ */
 typedef struct OmenRowHeader
 {
 	uint32		block;			/* heap block */
@@ -177,7 +201,7 @@ typedef struct OmenSegment
 	uint32		undirected_list;	/* TIDs of zero vectors under the cosine metric */
 	uint32		n_centres;
 	uint32		n_samples;
-	uint32		unused2;
+	uint32		n_chunks;		/* of BYTES */
 	OmenColumnRange columns[OMEN_MAX_COLUMNS];	/* index: OmenColumnId - 1 */
 	OmenRun		runs[OMEN_MAX_RUNS];
 } OmenSegment;
@@ -204,7 +228,7 @@ typedef struct OmenMeta
 	uint16		ef_construction;
 	uint16		factor_bytes;	/* of a record's head in CODES */
 	uint32		code_bytes;		/* of its body */
-	uint32		unused;
+	uint32		variable_codes; /* 1 if codes differ in length: then code_bytes is that of OmenStoredRef */
 
 	/* directory */
 	uint32		end_block;		/* blocks from here on belong to nobody */

@@ -171,22 +171,35 @@ pinned_page(OmenReader *reader, const OmenColumnView *view, uint32 column_block)
 	return reader->pages[n];
 }
 
+/* Make *space, of *have bytes, at least `bytes` long; its content is void. */
+static char *
+reserve(char **space, size_t *have, size_t bytes)
+{
+	if (*have < bytes)
+	{
+		if (*space)
+			pfree(*space);
+		*space = NULL;
+		*have = 0;
+		*space = palloc(bytes);
+		*have = bytes;
+	}
+	return *space;
+}
+
 /* Space for a copy of `bytes`, one of OMEN_READER_COPIES between two releases. */
 static char *
 copy_space(OmenReader *reader, size_t bytes)
 {
 	int			i = reader->n_copies++;
 
-	if (reader->copy_bytes[i] < bytes)
-	{
-		if (reader->copy_space[i])
-			pfree(reader->copy_space[i]);
-		reader->copy_space[i] = NULL;
-		reader->copy_bytes[i] = 0;
-		reader->copy_space[i] = palloc(bytes);
-		reader->copy_bytes[i] = bytes;
-	}
-	return reader->copy_space[i];
+	return reserve(&reader->copy_space[i], &reader->copy_bytes[i], bytes);
+}
+
+char *
+omen_reader_space(OmenReader *reader, size_t bytes)
+{
+	return reserve(&reader->space, &reader->space_bytes, bytes);
 }
 
 /* Copy `bytes` of a column's page from `offset` on, under the share lock. */

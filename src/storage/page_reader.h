@@ -30,6 +30,8 @@ typedef struct OmenReader
 	int			n_copies;
 	char	   *copy_space[OMEN_READER_COPIES];
 	size_t		copy_bytes[OMEN_READER_COPIES];
+	char	   *space;			/* see omen_reader_space() */
+	size_t		space_bytes;
 	BufferAccessStrategy strategy;	/* for walks over whole columns, else NULL */
 } OmenReader;
 
@@ -73,6 +75,9 @@ extern void omen_reader_one(OmenReader *reader, const OmenColumnView *view,
 
 /* Hint that a record will be wanted soon; costs little, promises nothing. */
 extern void omen_reader_prefetch(OmenReader *reader, const OmenColumnView *view, uint32 record);
+
+/* Memory of the reader's, one piece at a time, kept until the next call. */
+extern char *omen_reader_space(OmenReader *reader, size_t bytes);
 
 /* Pin a block by way of the backend's memory of where it was last. */
 extern Buffer omen_read_recent(Relation index, BlockNumber block, BufferAccessStrategy strategy);

@@ -4,16 +4,16 @@
  *	  The tail: rows in the order of their arrival, until they are sealed.
  *
  * Appending locks one page.  A page is in use from the moment it bears the
- * tail's stamp, and the next one is stamped only when it is full, so the rows
- * of a tail are the stamped pages from its first block on.  Everything else
- * in its extents is unused: new pages, or pages with the stamp of an earlier
- * owner.
+ * tail's stamp, and the next one is stamped only when a row found no room on
+ * it, so the rows of a tail are the stamped pages from its first block on.
+ * Everything else in its extents is unused: new pages, or pages with the stamp
+ * of an earlier owner.
  *
  * Closing a tail against inserters who know it from before:
  *
  *	sealer							inserter
  *	directory: OPEN -> LIVE			lock page
- *	for each page that has room:	page closed or not ours? read the
+ *	for each page in use:			page closed or not ours? read the
  *		lock page						directory again, start over
  *		mark it CLOSED				page not stamped yet? (under its lock)
  *									share-lock the metapage: still OPEN? stamp it
@@ -34,8 +34,9 @@
 
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "utils/memutils.h"
 
-#define FIRST_EXTENT_ROWS_PAGES 16
+#define FIRST_EXTENT_BLOCKS 16
 
 /*
  * The block last appended to by this backend: saves looking for it.  Only a
@@ -48,8 +49,8 @@ static struct
 	uint32		block;
 }			last_append;
 
-static inline bool
-is_page_of(Page page, uint32 tail_id, uint32 logical_block)
+bool
+omen_tail_owns_page(Page page, uint32 tail_id, uint32 logical_block)
 {
 	return !PageIsNew(page) &&
 		PageGetSpecialSize(page) == sizeof(OmenPageTrailer) &&
@@ -58,11 +59,57 @@ is_page_of(Page page, uint32 tail_id, uint32 logical_block)
 		OmenPageGetStamp(page)->logical_block == logical_block;
 }
 
-static inline bool
-has_room(const OmenRowShape *shape, Page page)
+/* ---- rows as bytes ---- */
+
+static inline uint32
+row_bytes(const OmenMeta *meta, const OmenRow *row)
 {
-	return OmenPageGetStamp(page)->n_records < Max(shape->per_page, 1);
+	if (meta->variable_codes)
+		return sizeof(OmenRowHeader) + sizeof(uint32) + meta->factor_bytes + row->n_code_bytes;
+	return sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes;
 }
+
+static void
+write_row(const OmenMeta *meta, char *to, const OmenRow *row)
+{
+	memcpy(to, &row->header, sizeof(OmenRowHeader));
+	to += sizeof(OmenRowHeader);
+	if (meta->variable_codes)
+	{
+		memcpy(to, &row->n_code_bytes, sizeof(uint32));
+		to += sizeof(uint32);
+	}
+	if (row->factors == NULL)
+	{
+		memset(to, 0, meta->factor_bytes + (meta->variable_codes ? 0 : meta->code_bytes));
+		return;
+	}
+	memcpy(to, row->factors, meta->factor_bytes);
+	memcpy(to + meta->factor_bytes, row->code,
+		   meta->variable_codes ? row->n_code_bytes : meta->code_bytes);
+}
+
+bool
+omen_tail_parse_row(const OmenMeta *meta, const char *from, uint32 available,
+					OmenRow *row, uint32 *n_bytes)
+{
+	uint32		fixed = sizeof(OmenRowHeader) + (meta->variable_codes ? sizeof(uint32) : 0);
+
+	if (available < fixed)
+		return false;
+	memcpy(&row->header, from, sizeof(OmenRowHeader));
+	row->n_code_bytes = meta->code_bytes;
+	if (meta->variable_codes)
+		memcpy(&row->n_code_bytes, from + sizeof(OmenRowHeader), sizeof(uint32));
+	if (row->n_code_bytes > MaxAllocSize / 2)
+		return false;
+	*n_bytes = row_bytes(meta, row);
+	row->factors = from + fixed;
+	row->code = (const uint8 *) from + fixed + meta->factor_bytes;
+	return true;
+}
+
+/* ---- finding the place to append ---- */
 
 /* Does the block bear the tail's stamp? */
 static bool
@@ -72,28 +119,28 @@ block_in_use(Relation index, const OmenSegment *tail, uint32 logical_block)
 	bool		result;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	result = is_page_of(BufferGetPage(buffer), tail->id, logical_block);
+	result = omen_tail_owns_page(BufferGetPage(buffer), tail->id, logical_block);
 	UnlockReleaseBuffer(buffer);
 	return result;
 }
 
-/* The last block in use, by bisection; 0 if none is. */
-static uint32
-find_last_block(Relation index, const OmenSegment *tail, const OmenRowShape *shape)
+/* How many blocks are in use, by bisection. */
+uint32
+omen_tail_used_blocks(Relation index, const OmenSegment *tail)
 {
-	uint32		low = 0;		/* in rows' worth of pages; in use, or the first */
-	uint32		high = tail->n_blocks / shape->pages_per_row;	/* not in use */
+	uint32		low = 0;		/* all before are in use */
+	uint32		high = tail->n_blocks;	/* not in use */
 
-	while (high - low > 1)
+	while (low < high)
 	{
 		uint32		middle = low + (high - low) / 2;
 
-		if (block_in_use(index, tail, middle * shape->pages_per_row))
-			low = middle;
+		if (block_in_use(index, tail, middle))
+			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low * shape->pages_per_row;
+	return low;
 }
 
 /* Read the directory, opening a tail if there is none, and find the place to append. */
@@ -101,6 +148,7 @@ static void
 load_cursor(Relation index, OmenTailCursor *cursor)
 {
 	OmenSegment *tail;
+	uint32		n_used;
 
 	for (;;)
 	{
@@ -116,15 +164,17 @@ load_cursor(Relation index, OmenTailCursor *cursor)
 							   OMEN_MAX_SEGMENTS),
 					 errhint("End long transactions, then VACUUM the table.")));
 		(void) omen_extent_add_segment(index, OMEN_SEGMENT_TAIL, OMEN_STATE_OPEN,
-									   FIRST_EXTENT_ROWS_PAGES * cursor->shape.pages_per_row,
-									   &cursor->tail);
+									   FIRST_EXTENT_BLOCKS, &cursor->tail);
 	}
 	cursor->tail = *tail;
 	if (last_append.index == RelationGetRelid(index) && last_append.tail_id == tail->id &&
 		last_append.block < tail->n_blocks && block_in_use(index, tail, last_append.block))
+	{
 		cursor->block = last_append.block;
-	else
-		cursor->block = find_last_block(index, tail, &cursor->shape);
+		return;
+	}
+	n_used = omen_tail_used_blocks(index, tail);
+	cursor->block = n_used > 0 ? n_used - 1 : 0;
 }
 
 void
@@ -134,7 +184,6 @@ omen_tail_cursor_init(OmenTailCursor *cursor, Relation index)
 	cursor->tail.id = 0;
 	cursor->block = 0;
 	omen_meta_read(index, cursor->meta);
-	omen_row_shape(cursor->meta, &cursor->shape);
 }
 
 /* Under the lock of one of its pages: is the tail still the open one? */
@@ -152,23 +201,46 @@ still_open(Relation index, uint32 tail_id)
 	return result;
 }
 
+/*
+ * Make the tail reach n_blocks more than now; doubling keeps its extents few.
+ * The cursor is void afterwards.
+ */
+static void
+grow(Relation index, OmenTailCursor *cursor, uint32 n_blocks)
+{
+	n_blocks = Max(n_blocks, cursor->tail.n_blocks);
+	if (!omen_extent_grow_tail(index, cursor->tail.id, cursor->tail.n_blocks, n_blocks))
+	{
+		OmenSegment *open;
+
+		/* Closed meanwhile, or out of runs: then it is frozen here. */
+		omen_meta_read(index, cursor->meta);
+		open = omen_meta_open_tail(cursor->meta);
+		if (open != NULL && open->id == cursor->tail.id)
+			(void) omen_tail_freeze(index);
+	}
+	cursor->tail.id = 0;
+}
+
+/* ---- appending ---- */
+
 /* Write the second and further pages of a long row; the first, locked by the caller, makes them count. */
 static void
-write_continuation(Relation index, const OmenTailCursor *cursor, const char *row)
+write_continuation(Relation index, const OmenTailCursor *cursor, const char *row, uint32 n_bytes)
 {
-	for (uint32 i = 1; i < cursor->shape.pages_per_row; i++)
+	uint32		block = cursor->block;
+
+	for (uint32 done = OMEN_PAGE_CAPACITY; done < n_bytes; done += OMEN_PAGE_CAPACITY)
 	{
-		uint32		done = i * OMEN_PAGE_CAPACITY;
-		uint32		bytes = Min(cursor->shape.row_bytes - done, OMEN_PAGE_CAPACITY);
-		Buffer		buffer = ReadBuffer(index, omen_extent_block(index, &cursor->tail,
-																 cursor->block + i));
+		uint32		bytes = Min(n_bytes - done, OMEN_PAGE_CAPACITY);
+		Buffer		buffer = ReadBuffer(index, omen_extent_block(index, &cursor->tail, ++block));
 		GenericXLogState *xlog;
 		Page		page;
 
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 		xlog = GenericXLogStart(index);
 		page = GenericXLogRegisterBuffer(xlog, buffer, GENERIC_XLOG_FULL_IMAGE);
-		omen_page_init(page, OMEN_PAGE_ROWS, cursor->tail.id, 0, cursor->block + i);
+		omen_page_init(page, OMEN_PAGE_ROWS, cursor->tail.id, OMEN_ROWS_CONTINUED, block);
 		memcpy((char *) page + OMEN_PAGE_START, row + done, bytes);
 		((PageHeader) page)->pd_lower = OMEN_PAGE_START + bytes;
 		GenericXLogFinish(xlog);
@@ -176,56 +248,35 @@ write_continuation(Relation index, const OmenTailCursor *cursor, const char *row
 	}
 }
 
-/* The row as one string of bytes. */
+/* Put a row on the page in `buffer`, locked and with room (or to be stamped). */
 static void
-assemble_row(const OmenMeta *meta, char *row, const OmenRowHeader *header,
-			 const void *factors, const void *code)
+add_row(Relation index, const OmenTailCursor *cursor, Buffer buffer, bool stamp, const OmenRow *row)
 {
-	memcpy(row, header, sizeof(OmenRowHeader));
-	row += sizeof(OmenRowHeader);
-	if (factors == NULL)
-	{
-		memset(row, 0, meta->factor_bytes + meta->code_bytes);
-		return;
-	}
-	memcpy(row, factors, meta->factor_bytes);
-	memcpy(row + meta->factor_bytes, code, meta->code_bytes);
-}
-
-/*
- * Put a row on the page in `buffer`, locked and with room (or to be stamped).
- */
-static void
-add_row(Relation index, const OmenTailCursor *cursor, Buffer buffer, bool stamp,
-		const OmenRowHeader *header, const void *factors, const void *code)
-{
-	const OmenRowShape *shape = &cursor->shape;
+	uint32		n_bytes = row_bytes(cursor->meta, row);
 	char	   *long_row = NULL;
 	GenericXLogState *xlog;
 	Page		page;
-	char	   *place;
 
-	if (shape->per_page == 0)
+	if (n_bytes > OMEN_PAGE_CAPACITY)
 	{
-		long_row = palloc(shape->row_bytes);
-		assemble_row(cursor->meta, long_row, header, factors, code);
-		write_continuation(index, cursor, long_row);
+		long_row = palloc(n_bytes);
+		write_row(cursor->meta, long_row, row);
+		write_continuation(index, cursor, long_row, n_bytes);
 	}
 
 	xlog = GenericXLogStart(index);
 	page = GenericXLogRegisterBuffer(xlog, buffer, stamp ? GENERIC_XLOG_FULL_IMAGE : 0);
 	if (stamp)
 		omen_page_init(page, OMEN_PAGE_ROWS, cursor->tail.id, 0, cursor->block);
-	place = (char *) page + OMEN_PAGE_START + OmenPageGetStamp(page)->n_records * shape->row_bytes;
 	if (long_row)
 	{
-		memcpy(place, long_row, OMEN_PAGE_CAPACITY);
+		memcpy((char *) page + OMEN_PAGE_START, long_row, OMEN_PAGE_CAPACITY);
 		((PageHeader) page)->pd_lower = OMEN_PAGE_END;
 	}
 	else
 	{
-		assemble_row(cursor->meta, place, header, factors, code);
-		((PageHeader) page)->pd_lower = place + shape->row_bytes - (char *) page;
+		write_row(cursor->meta, (char *) page + ((PageHeader) page)->pd_lower, row);
+		((PageHeader) page)->pd_lower += n_bytes;
 	}
 	OmenPageGetStamp(page)->n_records++;
 	GenericXLogFinish(xlog);
@@ -233,36 +284,24 @@ add_row(Relation index, const OmenTailCursor *cursor, Buffer buffer, bool stamp,
 		pfree(long_row);
 }
 
-/* Go to the next page of the tail, growing it if this was its last. */
-static void
-advance(Relation index, OmenTailCursor *cursor)
+/* Can the stamped page take another row of so many bytes? */
+static inline bool
+has_room(Page page, uint32 n_bytes)
 {
-	cursor->block += cursor->shape.pages_per_row;
-	if (cursor->block < cursor->tail.n_blocks)
-		return;
-
-	/* Double it: few extents whatever its length. */
-	if (!omen_extent_grow_tail(index, cursor->tail.id, cursor->tail.n_blocks, cursor->tail.n_blocks))
-	{
-		OmenMeta   *meta = cursor->meta;
-
-		/* Closed meanwhile, or out of runs: then this one is closed here. */
-		omen_meta_read(index, meta);
-		if (omen_meta_open_tail(meta) != NULL && omen_meta_open_tail(meta)->id == cursor->tail.id)
-			(void) omen_tail_freeze(index);
-	}
-	cursor->tail.id = 0;
+	return OmenPageGetStamp(page)->column != OMEN_ROWS_CONTINUED &&
+		((PageHeader) page)->pd_lower + n_bytes <= OMEN_PAGE_END;
 }
 
 /*
- * Append a row.  factors and code are NULL for a row without code (NULL or
- * zero vector).  Returns true if the row began a new page: a moment to ask
- * whether the tail has become too long.
+ * Append a row.  Returns true if it began a new page: a moment to ask whether
+ * the tail has become too long.
  */
 bool
-omen_tail_append(Relation index, OmenTailCursor *cursor,
-				 const OmenRowHeader *header, const void *factors, const void *code)
+omen_tail_append(Relation index, OmenTailCursor *cursor, const OmenRow *row)
 {
+	uint32		n_bytes = row_bytes(cursor->meta, row);
+	uint32		n_blocks = (n_bytes + OMEN_PAGE_CAPACITY - 1) / OMEN_PAGE_CAPACITY;
+
 	for (;;)
 	{
 		Buffer		buffer;
@@ -272,11 +311,16 @@ omen_tail_append(Relation index, OmenTailCursor *cursor,
 		CHECK_FOR_INTERRUPTS();
 		if (cursor->tail.id == 0)
 			load_cursor(index, cursor);
+		if (cursor->block + n_blocks > cursor->tail.n_blocks)
+		{
+			grow(index, cursor, n_blocks);
+			continue;
+		}
 
 		buffer = omen_read_recent(index, omen_extent_block(index, &cursor->tail, cursor->block), NULL);
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 		page = BufferGetPage(buffer);
-		ours = is_page_of(page, cursor->tail.id, cursor->block);
+		ours = omen_tail_owns_page(page, cursor->tail.id, cursor->block);
 
 		if (ours ? (OmenPageGetTrailer(page)->flags & OMEN_PAGE_CLOSED) != 0
 			: !still_open(index, cursor->tail.id))
@@ -285,14 +329,14 @@ omen_tail_append(Relation index, OmenTailCursor *cursor,
 			cursor->tail.id = 0;
 			continue;
 		}
-		if (ours && !has_room(&cursor->shape, page))
+		if (ours && !has_room(page, n_bytes))
 		{
 			UnlockReleaseBuffer(buffer);
-			advance(index, cursor);
+			cursor->block++;
 			continue;
 		}
 
-		add_row(index, cursor, buffer, !ours, header, factors, code);
+		add_row(index, cursor, buffer, !ours, row);
 		UnlockReleaseBuffer(buffer);
 		last_append.index = RelationGetRelid(index);
 		last_append.tail_id = cursor->tail.id;
@@ -300,6 +344,8 @@ omen_tail_append(Relation index, OmenTailCursor *cursor,
 		return !ours;
 	}
 }
+
+/* ---- freezing and closing ---- */
 
 /*
  * Make the open tail a LIVE one: inserters open another.  Returns its id, or
@@ -325,83 +371,120 @@ omen_tail_freeze(Relation index)
 	return id;
 }
 
-/* Close every page of a frozen tail that could still take a row. */
+/*
+ * Close every page of a frozen tail, from the end: a row could still find room
+ * on any of them.
+ */
 void
-omen_tail_close(Relation index, const OmenMeta *meta, const OmenSegment *tail)
+omen_tail_close(Relation index, const OmenSegment *tail)
 {
-	OmenRowShape shape;
-
-	omen_row_shape(meta, &shape);
-	for (int64 block = (int64) (tail->n_blocks / shape.pages_per_row - 1) * shape.pages_per_row;
-		 block >= 0; block -= shape.pages_per_row)
+	for (uint32 block = tail->n_blocks; block-- > 0;)
 	{
-		Buffer		buffer = ReadBuffer(index, omen_extent_block(index, tail, block));
+		Buffer		buffer = omen_read_recent(index, omen_extent_block(index, tail, block), NULL);
 		Page		page = BufferGetPage(buffer);
-		bool		full = false;
 
 		CHECK_FOR_INTERRUPTS();
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		if (is_page_of(page, tail->id, block))
+		if (omen_tail_owns_page(page, tail->id, block) &&
+			OmenPageGetStamp(page)->column != OMEN_ROWS_CONTINUED &&
+			(OmenPageGetTrailer(page)->flags & OMEN_PAGE_CLOSED) == 0 &&
+			((PageHeader) page)->pd_lower + sizeof(OmenRowHeader) <= OMEN_PAGE_END)
 		{
-			full = !has_room(&shape, page);
-			if (!full && (OmenPageGetTrailer(page)->flags & OMEN_PAGE_CLOSED) == 0)
-			{
-				GenericXLogState *xlog = GenericXLogStart(index);
+			GenericXLogState *xlog = GenericXLogStart(index);
 
-				page = GenericXLogRegisterBuffer(xlog, buffer, 0);
-				OmenPageGetTrailer(page)->flags |= OMEN_PAGE_CLOSED;
-				GenericXLogFinish(xlog);
-			}
+			page = GenericXLogRegisterBuffer(xlog, buffer, 0);
+			OmenPageGetTrailer(page)->flags |= OMEN_PAGE_CLOSED;
+			GenericXLogFinish(xlog);
 		}
 		UnlockReleaseBuffer(buffer);
-		if (full)
-			break;				/* and so are all before it */
 	}
 }
+
+/* ---- reading ---- */
 
 void
 omen_tail_reader_init(OmenTailReader *reader, Relation index,
 					  const OmenMeta *meta, const OmenSegment *tail)
 {
-	memset(reader, 0, sizeof(*reader));
 	reader->index = index;
+	reader->meta = meta;
 	reader->tail = tail;
-	omen_row_shape(meta, &reader->shape);
+	reader->exclusive = false;
+	reader->strategy = NULL;
+	reader->next_block = 0;
 	reader->buffer = InvalidBuffer;
-	if (reader->shape.per_page == 0)
-		reader->long_row = palloc(reader->shape.row_bytes);
+	reader->n_rows = 0;
+	reader->long_row = NULL;
+	reader->long_row_bytes = 0;
 }
 
-/* Copy a row that spans pages; the first page is locked. */
+/* Copy the row that begins on the page in hand and spans pages; those are locked one by one. */
 static void
-gather_long_row(OmenTailReader *reader, uint32 block)
+gather_long_row(OmenTailReader *reader, uint32 n_bytes)
 {
-	const OmenRowShape *shape = &reader->shape;
+	uint32		block = reader->block;
 
-	memcpy(reader->long_row, reader->page + OMEN_PAGE_START, OMEN_PAGE_CAPACITY);
-	for (uint32 i = 1; i < shape->pages_per_row; i++)
+	if (reader->long_row_bytes < n_bytes)
 	{
-		uint32		done = i * OMEN_PAGE_CAPACITY;
+		if (reader->long_row)
+			pfree(reader->long_row);
+		reader->long_row = palloc(n_bytes);
+		reader->long_row_bytes = n_bytes;
+	}
+	memcpy(reader->long_row, reader->page + OMEN_PAGE_START, OMEN_PAGE_CAPACITY);
+	for (uint32 done = OMEN_PAGE_CAPACITY; done < n_bytes; done += OMEN_PAGE_CAPACITY)
+	{
 		Buffer		buffer = ReadBuffer(reader->index,
-										omen_extent_block(reader->index, reader->tail, block + i));
+										omen_extent_block(reader->index, reader->tail, ++block));
 
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		if (!is_page_of(BufferGetPage(buffer), reader->tail->id, block + i))
+		if (!omen_tail_owns_page(BufferGetPage(buffer), reader->tail->id, block))
 			omen_page_mismatch(reader->index, BufferGetBlockNumber(buffer));
 		memcpy(reader->long_row + done, (char *) BufferGetPage(buffer) + OMEN_PAGE_START,
-			   Min(shape->row_bytes - done, OMEN_PAGE_CAPACITY));
+			   Min(n_bytes - done, OMEN_PAGE_CAPACITY));
 		UnlockReleaseBuffer(buffer);
 	}
+	reader->next_block = block + 1;
 }
 
-/* The next page with rows, or false at the end of the tail. */
+/* Find the rows of the page in hand. */
+static void
+find_rows(OmenTailReader *reader)
+{
+	const OmenPageStamp *stamp = OmenPageGetStamp(reader->page);
+	uint32		offset = OMEN_PAGE_START;
+
+	reader->n_rows = 0;
+	if (stamp->column == OMEN_ROWS_CONTINUED)
+		return;
+	if (stamp->n_records > OMEN_ROWS_PER_PAGE)
+		omen_page_mismatch(reader->index, BufferGetBlockNumber(reader->buffer));
+	for (int i = 0; i < stamp->n_records; i++)
+	{
+		OmenRow    *row = &reader->rows[i];
+		uint32		n_bytes;
+
+		if (!omen_tail_parse_row(reader->meta, reader->page + offset, OMEN_PAGE_END - offset, row, &n_bytes) ||
+			(n_bytes > OMEN_PAGE_END - offset && (i > 0 || stamp->n_records > 1)))
+			omen_page_mismatch(reader->index, BufferGetBlockNumber(reader->buffer));
+		if (n_bytes > OMEN_PAGE_END - offset)
+		{
+			gather_long_row(reader, n_bytes);
+			(void) omen_tail_parse_row(reader->meta, reader->long_row, n_bytes, row, &n_bytes);
+		}
+		offset += n_bytes;
+	}
+	reader->n_rows = stamp->n_records;
+}
+
+/* The next page in use, or false at the end of the tail. */
 bool
 omen_tail_reader_next(OmenTailReader *reader)
 {
 	uint32		block = reader->next_block;
 
 	Assert(reader->buffer == InvalidBuffer);
-	if (block + reader->shape.pages_per_row > reader->tail->n_blocks)
+	if (block >= reader->tail->n_blocks)
 		return false;
 
 	reader->buffer = omen_read_recent(reader->index,
@@ -409,18 +492,14 @@ omen_tail_reader_next(OmenTailReader *reader)
 									  reader->strategy);
 	LockBuffer(reader->buffer, reader->exclusive ? BUFFER_LOCK_EXCLUSIVE : BUFFER_LOCK_SHARE);
 	reader->page = (char *) BufferGetPage(reader->buffer);
-	if (!is_page_of(reader->page, reader->tail->id, block))
+	if (!omen_tail_owns_page(reader->page, reader->tail->id, block))
 	{
 		omen_tail_reader_release(reader);
 		return false;
 	}
-	reader->n_rows = OmenPageGetStamp(reader->page)->n_records;
-	if (reader->n_rows > (int) Max(reader->shape.per_page, 1))
-		omen_page_mismatch(reader->index, BufferGetBlockNumber(reader->buffer));
-	if (reader->shape.per_page == 0 && reader->n_rows > 0)
-		gather_long_row(reader, block);
 	reader->block = block;
-	reader->next_block = block + reader->shape.pages_per_row;
+	reader->next_block = block + 1;
+	find_rows(reader);
 	return true;
 }
 
@@ -429,15 +508,6 @@ omen_tail_reader_release(OmenTailReader *reader)
 {
 	UnlockReleaseBuffer(reader->buffer);
 	reader->buffer = InvalidBuffer;
-}
-
-/* Row i of the page in hand: an OmenRowHeader, then factors and code. */
-char *
-omen_tail_reader_row(OmenTailReader *reader, int i)
-{
-	if (reader->long_row)
-		return reader->long_row;
-	return reader->page + OMEN_PAGE_START + i * reader->shape.row_bytes;
 }
 
 /*
@@ -449,31 +519,23 @@ omen_tail_mark_dead(OmenTailReader *reader, const bool *dead)
 {
 	GenericXLogState *xlog = GenericXLogStart(reader->index);
 	char	   *page = (char *) GenericXLogRegisterBuffer(xlog, reader->buffer, 0);
+	uint32		offset = OMEN_PAGE_START;
 	int			n_marked = 0;
 
 	for (int i = 0; i < reader->n_rows; i++)
 	{
-		OmenRowHeader *row = (OmenRowHeader *) (page + OMEN_PAGE_START + i * reader->shape.row_bytes);
+		OmenRowHeader *header = (OmenRowHeader *) (page + offset);
 
-		if (dead[i] && (row->flags & OMEN_ROW_DEAD) == 0)
+		if (dead[i] && (header->flags & OMEN_ROW_DEAD) == 0)
 		{
-			row->flags |= OMEN_ROW_DEAD;
+			header->flags |= OMEN_ROW_DEAD;
 			n_marked++;
 		}
+		offset += row_bytes(reader->meta, &reader->rows[i]);
 	}
 	if (n_marked > 0)
 		GenericXLogFinish(xlog);
 	else
 		GenericXLogAbort(xlog);
 	return n_marked;
-}
-
-/* Rows on the pages before a logical block, if they are full. */
-uint32
-omen_tail_rows_before(const OmenMeta *meta, uint32 block)
-{
-	OmenRowShape shape;
-
-	omen_row_shape(meta, &shape);
-	return block / shape.pages_per_row * Max(shape.per_page, 1);
 }

@@ -10,46 +10,68 @@
 
 #include "src/storage/column.h"
 
+/* A row to append, or one just read.  factors and code are NULL if it has no code. */
+typedef struct OmenRow
+{
+	OmenRowHeader header;
+	const void *factors;
+	const uint8 *code;
+	uint32		n_code_bytes;
+} OmenRow;
+
 /* Where an inserting statement is in the tail. */
 typedef struct OmenTailCursor
 {
 	OmenMeta   *meta;			/* directory as last read, memory of the cursor */
-	OmenRowShape shape;
 	OmenSegment tail;			/* id 0: none known */
 	uint32		block;			/* logical block to try next */
 } OmenTailCursor;
 
 extern void omen_tail_cursor_init(OmenTailCursor *cursor, Relation index);
-extern bool omen_tail_append(Relation index, OmenTailCursor *cursor,
-							 const OmenRowHeader *header, const void *factors, const void *code);
+extern bool omen_tail_append(Relation index, OmenTailCursor *cursor, const OmenRow *row);
 extern uint32 omen_tail_freeze(Relation index);
-extern void omen_tail_close(Relation index, const OmenMeta *meta, const OmenSegment *tail);
+extern void omen_tail_close(Relation index, const OmenSegment *tail);
+extern uint32 omen_tail_used_blocks(Relation index, const OmenSegment *tail);
 
 /*
- * Reading a tail page by page.  A page comes back pinned and share-locked
- * with n rows; release it before the next.
+ * Reading a tail page by page.  A page comes back pinned and locked, with its
+ * rows; release it before the next.
  */
+#define OMEN_ROWS_PER_PAGE 512 /* more than fit */
+
 typedef struct OmenTailReader
 {
 	Relation	index;
+	const OmenMeta *meta;
 	const OmenSegment *tail;
-	OmenRowShape shape;
+	bool		exclusive;		/* lock pages so; may be set after init */
+	BufferAccessStrategy strategy;	/* may be set after init */
+	uint32		next_block;		/* may be set to read on from elsewhere */
+
 	uint32		block;			/* of the page in hand */
-	uint32		next_block;
 	Buffer		buffer;
-	char	   *page;			/* of the buffer */
+	char	   *page;
 	int			n_rows;
+	OmenRow		rows[OMEN_ROWS_PER_PAGE];
 	char	   *long_row;		/* copy of a row that spans pages */
-	bool		exclusive;
-	BufferAccessStrategy strategy;
+	uint32		long_row_bytes;
 } OmenTailReader;
 
 extern void omen_tail_reader_init(OmenTailReader *reader, Relation index,
 								  const OmenMeta *meta, const OmenSegment *tail);
 extern bool omen_tail_reader_next(OmenTailReader *reader);
 extern void omen_tail_reader_release(OmenTailReader *reader);
-extern char *omen_tail_reader_row(OmenTailReader *reader, int i);
-extern int omen_tail_mark_dead(OmenTailReader *reader, const bool *dead);
-extern uint32 omen_tail_rows_before(const OmenMeta *meta, uint32 block);
+extern int	omen_tail_mark_dead(OmenTailReader *reader, const bool *dead);
+
+/* Is this page one of the tail's? */
+extern bool omen_tail_owns_page(Page page, uint32 tail_id, uint32 logical_block);
+
+/*
+ * Read the row that begins at `from`, of which `available` bytes are there.
+ * Sets the length of the whole row, which may be more.  False if not even its
+ * fixed part is there.
+ */
+extern bool omen_tail_parse_row(const OmenMeta *meta, const char *from, uint32 available,
+								OmenRow *row, uint32 *n_bytes);
 
 #endif							/* OMEN_TAIL_H */

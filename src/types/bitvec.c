@@ -18,9 +18,7 @@
 typedef struct BitString
 {
 	struct varlena *datum;
-	const uint8 *bytes;
-	int32		n_bits;
-	uint32		n_bytes;
+	const char *data;			/* number of bits, bits */
 } BitString;
 
 static inline BitString
@@ -28,25 +26,44 @@ get_bits(Datum datum)
 {
 	BitString	result;
 
-	result.datum = PG_DETOAST_DATUM_PACKED(datum);
-	memcpy(&result.n_bits, VARDATA_ANY(result.datum), sizeof(result.n_bits));
-	result.bytes = (const uint8 *) VARDATA_ANY(result.datum) + sizeof(result.n_bits);
-	result.n_bytes = VARSIZE_ANY_EXHDR(result.datum) - sizeof(result.n_bits);
+	result.datum = (struct varlena *) DatumGetPointer(datum);
+	if (unlikely(VARATT_IS_EXTERNAL(result.datum) || VARATT_IS_COMPRESSED(result.datum)))
+		result.datum = PG_DETOAST_DATUM_PACKED(datum);
+	result.data = VARDATA_ANY(result.datum);
 	return result;
 }
 
+static inline int32
+bit_length(const BitString *bits)
+{
+	int32		length;
+
+	memcpy(&length, bits->data, sizeof(length));
+	return length;
+}
+
+static inline const uint8 *
+bytes_of(const BitString *bits)
+{
+	return (const uint8 *) bits->data + sizeof(int32);
+}
+
 /*
- * Two bit strings of equal length.
+ * Two bit strings of equal length; returns how many bytes they have.
  */
-static inline void
+static inline uint32
 get_pair(FunctionCallInfo fcinfo, BitString *a, BitString *b)
 {
+	int32		n_bits;
+
 	*a = get_bits(PG_GETARG_DATUM(0));
 	*b = get_bits(PG_GETARG_DATUM(1));
-	if (unlikely(a->n_bits != b->n_bits))
+	n_bits = bit_length(a);
+	if (unlikely(n_bits != bit_length(b)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different bit lengths %d and %d", a->n_bits, b->n_bits)));
+				 errmsg("different bit lengths %d and %d", n_bits, bit_length(b))));
+	return ((uint32) n_bits + BITS_PER_BYTE - 1) / BITS_PER_BYTE;
 }
 
 static inline void
@@ -62,10 +79,10 @@ omen_bit_hamming_distance(PG_FUNCTION_ARGS)
 {
 	BitString	a;
 	BitString	b;
+	uint32		n_bytes = get_pair(fcinfo, &a, &b);
 	uint64		differing;
 
-	get_pair(fcinfo, &a, &b);
-	differing = omen_kernels->bits->differing(a.bytes, b.bytes, a.n_bytes);
+	differing = omen_kernels->bits->differing(bytes_of(&a), bytes_of(&b), n_bytes);
 	free_pair(fcinfo, &a, &b);
 	PG_RETURN_FLOAT8((double) differing);
 }
@@ -80,11 +97,11 @@ omen_bit_jaccard_distance(PG_FUNCTION_ARGS)
 {
 	BitString	a;
 	BitString	b;
+	uint32		n_bytes = get_pair(fcinfo, &a, &b);
 	uint64		both;
 	uint64		either;
 
-	get_pair(fcinfo, &a, &b);
-	omen_kernels->bits->common(a.bytes, b.bytes, a.n_bytes, &both, &either);
+	omen_kernels->bits->common(bytes_of(&a), bytes_of(&b), n_bytes, &both, &either);
 	free_pair(fcinfo, &a, &b);
 	PG_RETURN_FLOAT8(both == 0 ? 1 : 1 - (double) both / (double) either);
 }

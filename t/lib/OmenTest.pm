@@ -134,7 +134,10 @@ sub index_problems
 		WHERE f.id IS DISTINCT FROM p.id;
 	});
 	$err =~ s/^psql:<stdin>:\d+: //mg;
-	return grep { $_ ne '' } split /\n/, "$out\n$err";
+	my @problems = grep { $_ ne '' } split /\n/, "$out\n$err";
+
+	splice @problems, 20, @problems, '...' if @problems > 20;
+	return @problems;
 }
 
 # The same as one test.
