@@ -38,8 +38,8 @@ FROM pg_opclass AS c JOIN pg_am AS a ON a.oid = c.opcmethod
 WHERE amname = 'omenhnsw' AND NOT amvalidate(c.oid);
 SELECT opcname FROM pg_opclass AS c JOIN pg_am AS a ON a.oid = c.opcmethod
 WHERE amname = 'omenhnsw' AND opcintype = 'vector'::regtype ORDER BY 1;
-SELECT opcname, opcintype::regtype FROM pg_opclass AS c JOIN pg_am AS a ON a.oid = c.opcmethod
-WHERE amname = 'omenhnsw' AND opcdefault ORDER BY 1;
+SELECT opcname FROM pg_opclass AS c JOIN pg_am AS a ON a.oid = c.opcmethod
+WHERE amname = 'omenhnsw' AND opcintype = 'vector'::regtype AND opcdefault;
 SELECT p, pg_indexam_has_property(a.oid, p) AS has
 FROM pg_am AS a, unnest(ARRAY['can_order', 'can_unique', 'can_multi_col', 'can_exclude', 'can_include']) AS p
 WHERE amname = 'omenhnsw' ORDER BY p;

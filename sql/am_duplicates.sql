@@ -6,7 +6,7 @@ LOAD 'omenvec';
 SET jit = off;
 SET enable_seqscan = off;
 
-CREATE TABLE am_copies (id integer, v vector(3));
+CREATE TABLE am_copies (id integer, v vector(3)) WITH (autovacuum_enabled = off);
 INSERT INTO am_copies SELECT i, '[1,2,3]' FROM generate_series(1, 100000) AS i;
 INSERT INTO am_copies SELECT 100000 + i, ARRAY[i, i % 7, i % 11]::real[]::vector FROM generate_series(10, 2009) AS i;
 CREATE INDEX am_copies_idx ON am_copies USING omenhnsw (v vector_l2_ops);

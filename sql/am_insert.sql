@@ -5,7 +5,7 @@ LOAD 'omenvec';
 SET jit = off;
 SET enable_seqscan = off;
 
-CREATE TABLE am_life (id integer, v vector(3));
+CREATE TABLE am_life (id integer, v vector(3)) WITH (autovacuum_enabled = off);
 CREATE INDEX am_life_idx ON am_life USING omenhnsw (v vector_l2_ops);
 
 -- What is in use, and what the check finds

@@ -13,7 +13,7 @@ $$ SELECT array_agg((i + 0.25 * sin(i * d))::real ORDER BY d)::vector FROM gener
 CREATE TABLE am_longs (
     id integer,
     a vector(2000), b vector(2001), c vector(8100), d vector(8140), e vector(8200), f vector(16000)
-);
+) WITH (autovacuum_enabled = off);
 CREATE INDEX am_longs_id ON am_longs (id);
 CREATE FUNCTION am_fill(first integer, last integer) RETURNS void LANGUAGE sql AS $$
     INSERT INTO am_longs

@@ -79,8 +79,11 @@ make_samples(uint8 samples[N_SAMPLES][MAX_BYTES], uint32 dims)
 	for (sample = 0; sample < N_SAMPLES; sample++)
 	{
 		for (i = 0; i < n_bytes; i++)
-			samples[sample][i] = sample == 0 ? 0 : sample == 1 ? 0xff :
-				sample == 2 ? 1 << (i % 8) : sample == 3 ? 1 << ((i + 1) % 8) : next_random();
+		{
+			uint8		some[] = {0, 0xff, 1 << (i % 8), 1 << ((i + 1) % 8)};
+
+			samples[sample][i] = sample < lengthof(some) ? some[sample] : next_random();
+		}
 		if (dims % 8 != 0)
 			samples[sample][n_bytes - 1] &= 0xff << (8 - dims % 8);
 	}

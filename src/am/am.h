@@ -36,7 +36,14 @@ typedef struct OmenOptions
 #define OMEN_MIN_EF_SEARCH 1
 #define OMEN_MAX_EF_SEARCH 100000
 
+/* Values of omenhnsw.iterative_scan. */
+#define OMEN_ITERATIVE_OFF 0
+#define OMEN_ITERATIVE_RELAXED 1
+#define OMEN_ITERATIVE_STRICT 2
+
 extern int	omen_am_ef_search;
+extern int	omen_am_iterative_scan;
+extern int	omen_am_max_scan_tuples;
 
 extern void omen_am_init(void);
 extern bytea *omen_am_options(Datum reloptions, bool validate);

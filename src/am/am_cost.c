@@ -71,9 +71,7 @@ omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 					 Selectivity *indexSelectivity, double *indexCorrelation,
 					 double *indexPages)
 {
-	GenericCosts costs;
-	OmenMeta   *meta;
-	Relation	index;
+	OmenMeta   *meta = palloc(sizeof(OmenMeta));
 	double		distances;
 	double		pages;
 	double		spc_random_page_cost;
@@ -89,13 +87,15 @@ omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		return;
 	}
 
-	MemSet(&costs, 0, sizeof(costs));
-	genericcostestimate(root, path, loop_count, &costs);
+	if (path->indexinfo->hypothetical)
+		memset(meta, 0, sizeof(OmenMeta));
+	else
+	{
+		Relation	index = index_open(path->indexinfo->indexoid, NoLock);
 
-	meta = palloc(sizeof(OmenMeta));
-	index = index_open(path->indexinfo->indexoid, NoLock);
-	omen_meta_read(index, meta);
-	index_close(index, NoLock);
+		omen_meta_read(index, meta);
+		index_close(index, NoLock);
+	}
 	estimate_round(meta, &distances, &pages);
 	get_tablespace_page_costs(path->indexinfo->reltablespace, &spc_random_page_cost, NULL);
 
@@ -108,7 +108,9 @@ omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		pages * Min(spc_random_page_cost, 1.0) * 0.05;
 	*indexTotalCost = *indexStartupCost + path->indexinfo->tuples * cpu_index_tuple_cost +
 		path->indexinfo->pages * 0.05;
-	*indexSelectivity = 1.0;
+	/* a partial index has but a share of the rows */
+	*indexSelectivity = path->indexinfo->rel->tuples > 0 ?
+		Min(1.0, path->indexinfo->tuples / path->indexinfo->rel->tuples) : 1.0;
 	*indexCorrelation = 0;
 	*indexPages = path->indexinfo->pages;
 	pfree(meta);

@@ -12,6 +12,18 @@
 #include "commands/vacuum.h"
 #include "fmgr.h"
 
+/* What the catalogs do not say: an ORDER BY operator can be answered. */
+static bool
+omen_am_property(Oid index_oid, int attno, IndexAMProperty prop, const char *propname,
+				 bool *res, bool *isnull)
+{
+	if (prop != AMPROP_DISTANCE_ORDERABLE || attno == 0)
+		return false;
+	*res = true;
+	*isnull = false;
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(omen_am_handler);
 
 Datum
@@ -47,7 +59,7 @@ omen_am_handler(PG_FUNCTION_ARGS)
 	amroutine->amcanreturn = NULL;
 	amroutine->amcostestimate = omen_am_costestimate;
 	amroutine->amoptions = omen_am_options;
-	amroutine->amproperty = NULL;
+	amroutine->amproperty = omen_am_property;
 	amroutine->ambuildphasename = omen_am_buildphasename;
 	amroutine->amvalidate = omen_am_validate;
 	amroutine->amadjustmembers = NULL;

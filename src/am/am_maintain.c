@@ -27,12 +27,16 @@
 
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "postmaster/autovacuum.h"
 #include "storage/lock.h"
 #include "utils/memutils.h"
 
 /* The tail is sealed when its rows are this many bytes. */
 #define SEAL_BYTES (1024 * 1024)
 #define MIN_SEAL_ROWS 1000
+
+/* So many times longer it may become while somebody else holds the maintenance lock. */
+#define LONG_TAIL 4
 
 /* Segments within this factor of the sum of all smaller ones are merged with them. */
 #define MERGE_FACTOR 2
@@ -316,7 +320,10 @@ live_segments(OmenMeta *meta, uint8 kind, const OmenSegment **result)
 	return n;
 }
 
-/* Freeze the open tail if the mode wants it, and make all frozen ones one segment. */
+/*
+ * Freeze the open tail if the mode wants it, and make the frozen ones a
+ * segment; an inserting backend, two of them.
+ */
 static void
 seal_tails(Relation index, OmenMeta *meta, OmenMaintainMode mode)
 {
@@ -330,15 +337,52 @@ seal_tails(Relation index, OmenMeta *meta, OmenMaintainMode mode)
 
 		if (omen_tail_used_blocks(index, open) >= wanted)
 		{
-			(void) omen_tail_freeze(index);
+			omen_tail_freeze(index, open->id);
 			omen_meta_read(index, meta);
 		}
 	}
 	n_tails = live_segments(meta, OMEN_SEGMENT_TAIL, tails);
+	if (mode == OMEN_MAINTAIN_INSERT)
+		n_tails = Min(n_tails, 2);
 	for (int i = 0; i < n_tails; i++)
 		omen_tail_close(index, tails[i]);
 	if (n_tails > 0)
 		merge(index, meta, tails, n_tails);
+}
+
+/*
+ * Somebody else is at it, and the tail has become long meanwhile: begin
+ * another, so that what an inserting backend will have to seal stays short.
+ */
+static void
+freeze_long_tail(Relation index)
+{
+	OmenMeta   *meta = palloc(sizeof(OmenMeta));
+	OmenSegment *open;
+
+	omen_meta_read(index, meta);
+	open = omen_meta_open_tail(meta);
+	if (open != NULL && meta->n_segments <= OMEN_MAX_SEGMENTS - SPARE_SEGMENTS &&
+		omen_tail_used_blocks(index, open) >= LONG_TAIL * omen_seal_blocks(meta))
+		omen_tail_freeze(index, open->id);
+	pfree(meta);
+}
+
+/* How many rows a merge may have. */
+static uint64
+merge_budget(const OmenMeta *meta, const OmenCodec *codec, OmenMaintainMode mode)
+{
+	uint64		seal_rows = (uint64) omen_seal_blocks(meta) * OMEN_PAGE_CAPACITY /
+		(sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes);
+	int			work_mem_kb = IsAutoVacuumWorkerProcess() && autovacuum_work_mem != -1 ?
+		autovacuum_work_mem : maintenance_work_mem;
+	uint64		fit = (uint64) work_mem_kb * 1024 / omen_builder_row_bytes(meta, codec);
+
+	if (mode == OMEN_MAINTAIN_FULL)
+		return OMEN_MAX_NODES / 4;
+	if (mode == OMEN_MAINTAIN_INSERT)
+		return CROWDED_MERGE * 2 * seal_rows;
+	return Min(Max(fit, CROWDED_MERGE * 2 * seal_rows), OMEN_MAX_NODES / 4);
 }
 
 /*
@@ -347,36 +391,39 @@ seal_tails(Relation index, OmenMeta *meta, OmenMaintainMode mode)
  * be linked anew a few times only.
  */
 static int
-choose_merge(const OmenSegment *const *segments, int n_segments, OmenMaintainMode mode)
+choose_merge(const OmenSegment *const *segments, int n_segments, OmenMaintainMode mode, uint64 budget)
 {
-	uint64		sum;
-	int			n = 1;
+	uint64		sum = 0;
+	int			n = 0;
 
-	if (n_segments == 0)
+	if (mode == OMEN_MAINTAIN_INSERT && n_segments < CROWDED_SEGMENTS)
 		return 0;
-	if (mode == OMEN_MAINTAIN_INSERT)
-		return n_segments >= CROWDED_SEGMENTS ? CROWDED_MERGE : 0;
-	if (mode == OMEN_MAINTAIN_FULL)
-		return n_segments > 1 || segments[0]->n_dead > 0 ? n_segments : 0;
-
-	sum = segments[0]->n_rows;
-	while (n < n_segments && segments[n]->n_rows <= sum * MERGE_FACTOR)
+	while (n < n_segments && sum + segments[n]->n_rows <= budget)
+	{
+		if (mode == OMEN_MAINTAIN_INSERT && n == CROWDED_MERGE)
+			break;
+		if (mode != OMEN_MAINTAIN_INSERT && mode != OMEN_MAINTAIN_FULL &&
+			n > 0 && segments[n]->n_rows > sum * MERGE_FACTOR)
+			break;
 		sum += segments[n++]->n_rows;
-	if (n > 1)
-		return n;
-	return 0;
+	}
+	if (n == 1 && mode == OMEN_MAINTAIN_FULL && segments[0]->n_dead > 0)
+		return 1;
+	return n > 1 ? n : 0;
 }
 
 static void
 merge_segments(Relation index, OmenMeta *meta, OmenMaintainMode mode)
 {
 	const OmenSegment *segments[OMEN_MAX_SEGMENTS];
+	OmenCodec	codec;
 	int			n_segments;
 	int			n_chosen;
 
+	omen_codec_init(&codec, meta->code_kind, meta->metric, meta->dims);
 	omen_meta_read(index, meta);
 	n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
-	n_chosen = choose_merge(segments, n_segments, mode);
+	n_chosen = choose_merge(segments, n_segments, mode, merge_budget(meta, &codec, mode));
 	if (n_chosen > 0)
 	{
 		merge(index, meta, segments, n_chosen);
@@ -399,7 +446,10 @@ omen_maintain(Relation index, OmenMaintainMode mode)
 	OmenMeta   *meta;
 
 	if (!omen_lock_maintenance(index, mode != OMEN_MAINTAIN_INSERT))
+	{
+		freeze_long_tail(index);
 		return;
+	}
 	meta = palloc(sizeof(OmenMeta));
 	omen_extent_reclaim(index);
 	omen_meta_read(index, meta);

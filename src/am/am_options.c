@@ -13,6 +13,16 @@
 #include "utils/guc.h"
 
 int			omen_am_ef_search = OMEN_DEFAULT_EF_SEARCH;
+int			omen_am_iterative_scan = OMEN_ITERATIVE_RELAXED;
+int			omen_am_max_scan_tuples = -1;
+static double scan_mem_multiplier = 1;
+
+static const struct config_enum_entry iterative_scan_values[] = {
+	{"off", OMEN_ITERATIVE_OFF, false},
+	{"relaxed_order", OMEN_ITERATIVE_RELAXED, false},
+	{"strict_order", OMEN_ITERATIVE_STRICT, false},
+	{NULL, 0, false}
+};
 
 static relopt_kind omen_relopt_kind;
 
@@ -33,6 +43,29 @@ omen_am_init(void)
 							&omen_am_ef_search,
 							OMEN_DEFAULT_EF_SEARCH, OMEN_MIN_EF_SEARCH, OMEN_MAX_EF_SEARCH,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("omenhnsw.iterative_scan",
+							 "Whether a scan goes on when the executor wants more rows than one search found.",
+							 "\"relaxed_order\" goes on until there are no more rows; a row found late may come "
+							 "after rows that are farther. \"strict_order\" leaves such rows out. "
+							 "\"off\" ends the scan after the first search.",
+							 &omen_am_iterative_scan,
+							 OMEN_ITERATIVE_RELAXED, iterative_scan_values,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+
+	DefineCustomIntVariable("omenhnsw.max_scan_tuples",
+							"Ends a scan after it has returned about so many rows to the executor.",
+							"-1 means no limit. Rows that a filter drops count too.",
+							&omen_am_max_scan_tuples,
+							-1, -1, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+
+	DefineCustomRealVariable("omenhnsw.scan_mem_multiplier",
+							 "Accepted for compatibility; has no effect.",
+							 "A scan takes the memory that its rows need: a limit would make it return fewer than asked.",
+							 &scan_mem_multiplier,
+							 1, 1, 1000,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
 bytea *

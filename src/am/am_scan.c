@@ -5,10 +5,12 @@
  *
  * A scan works in rounds.  In a round every segment and every tail gives its
  * next best candidates, about ef of them; for each the codec computes a lower
- * bound of its distance, and they leave in the order of these bounds.  When
- * the executor has pulled them all and wants more, ef is doubled and the next
- * round begins, until nothing is left: so a query never gets fewer rows than
- * there are.  The executor computes the distances themselves from the heap
+ * bound of its distance, and they leave in the order of these bounds, up to a
+ * horizon: the distance to which every source has given what it has (of a
+ * graph search, three quarters of what it found, for the last ones may have
+ * missed a nearer one).  When the executor wants more, ef is doubled and the
+ * next round begins, until nothing is left: so a query never gets fewer rows
+ * than there are.  The executor computes the distances themselves from the heap
  * and reorders (IndexNextWithReorder), so no quantization shows in the order.
  *
  * Rows whose distance is NaN or NULL whatever the query come last, as they do
@@ -40,6 +42,7 @@
 typedef struct Waiting
 {
 	double		bound;
+	float		key;
 	uint32		segment;		/* index into segments, or TAIL_ROW */
 	uint32		node;
 	ItemPointerData tid;		/* of a row of a tail */
@@ -70,6 +73,10 @@ typedef struct OmenScan
 
 	OmenScanPhase	phase;
 	uint32		ef;
+	float		horizon;		/* candidates with greater keys wait for the next round */
+	int			n_rounds;
+	int64		n_returned;
+	double		last_bound;		/* greatest that has left, for strict order */
 	OmenScanSegment *segments;
 	int			n_segments;
 	OmenScanTail *tails;
@@ -117,6 +124,9 @@ omen_am_beginscan(Relation index, int nkeys, int norderbys)
 	{
 		scan->xs_orderbyvals = palloc0(norderbys * sizeof(Datum));
 		scan->xs_orderbynulls = palloc0(norderbys * sizeof(bool));
+		/* Of a second distance to order by, all we know is that it is no less than this. */
+		for (int i = 1; i < norderbys; i++)
+			scan->xs_orderbyvals[i] = Float8GetDatum(-get_float8_infinity());
 	}
 	scan->opaque = state;
 	return scan;
@@ -288,6 +298,10 @@ start(IndexScanDesc scan, OmenScan *state)
 	prepare_query(scan, state);
 	open_sources(scan, state);
 	state->ef = omen_am_ef_search;
+	state->horizon = -INFINITY;
+	state->n_rounds = 0;
+	state->n_returned = 0;
+	state->last_bound = -INFINITY;
 	state->phase = PHASE_STREAM;
 	MemoryContextSwitchTo(old_context);
 }
@@ -300,13 +314,15 @@ collect_segment(OmenScan *state, int i, float bound)
 {
 	OmenScanSegment *segment = &state->segments[i];
 	const OmenCandidate *candidates;
-	int			n = omen_scan_segment_next(segment, state->ef, bound, &candidates);
+	float		horizon;
+	int			n = omen_scan_segment_next(segment, state->ef, bound, &candidates, &horizon);
 	float		worst = -INFINITY;
 
 	for (int c = 0; c < n; c++)
 	{
 		Waiting		waiting = {
 			.bound = omen_scan_segment_bound(segment, candidates[c].node),
+			.key = candidates[c].key,
 			.segment = i,
 			.node = candidates[c].node
 		};
@@ -314,6 +330,7 @@ collect_segment(OmenScan *state, int i, float bound)
 		worst = Max(worst, candidates[c].key);
 		push_waiting(state, &waiting);
 	}
+	state->horizon = Min(state->horizon, horizon);
 	release_readers(state);
 	return (uint32) n >= state->ef ? Min(bound, worst) : bound;
 }
@@ -322,12 +339,14 @@ static void
 collect_tail(OmenScan *state, int i)
 {
 	OmenTailCandidate *candidates;
-	int			n = omen_scan_tail_next(&state->tails[i], state->ef, &candidates);
+	float		horizon;
+	int			n = omen_scan_tail_next(&state->tails[i], state->ef, &candidates, &horizon);
 
 	for (int c = 0; c < n; c++)
 	{
 		Waiting		waiting = {
 			.bound = candidates[c].bound,
+			.key = candidates[c].key,
 			.segment = TAIL_ROW,
 			.node = c,
 			.tid = candidates[c].tid
@@ -335,6 +354,7 @@ collect_tail(OmenScan *state, int i)
 
 		push_waiting(state, &waiting);
 	}
+	state->horizon = Min(state->horizon, horizon);
 	if (candidates)
 		pfree(candidates);
 }
@@ -360,21 +380,33 @@ check_recovery_conflict(IndexScanDesc scan, OmenScan *state)
 	pfree(now);
 }
 
-/* Fill the heap; false if nothing is left. */
+/*
+ * Put more candidates into the heap and move the horizon: up to it, every
+ * source has given what it has.  False if nothing is left.
+ */
 static bool
 next_round(IndexScanDesc scan, OmenScan *state)
 {
-	MemoryContext old_context = MemoryContextSwitchTo(state->scan_context);
+	MemoryContext old_context;
 	float		bound = INFINITY;
 
+	if (state->horizon == INFINITY)
+		return false;			/* all sources had given everything */
+	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF && state->n_rounds > 0)
+		return false;
+	state->n_rounds++;
+	old_context = MemoryContextSwitchTo(state->scan_context);
+	state->horizon = INFINITY;
 	for (int i = 0; i < state->n_segments; i++)
 		bound = collect_segment(state, i, bound);
 	for (int i = 0; i < state->n_tails; i++)
 		collect_tail(state, i);
 	check_recovery_conflict(scan, state);
+	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF)
+		state->horizon = INFINITY;	/* there will be no other round to wait for */
 	state->ef = Min(state->ef * 2, MAX_ROUND);
 	MemoryContextSwitchTo(old_context);
-	return state->n_waiting > 0;
+	return state->n_waiting > 0 || state->horizon < INFINITY;
 }
 
 /* ---- returning ---- */
@@ -396,6 +428,7 @@ return_tid(IndexScanDesc scan, OmenScan *state, const ItemPointerData *tid, doub
 	scan->xs_heaptid = *tid;
 	scan->xs_recheck = false;
 	scan->xs_recheckorderby = true;
+	state->n_returned++;
 	set_order(scan, state, bound);
 	return true;
 }
@@ -453,11 +486,15 @@ return_from_list(IndexScanDesc scan, OmenScan *state)
 static bool
 return_waiting(IndexScanDesc scan, OmenScan *state)
 {
-	while (state->n_waiting > 0)
+	while (state->n_waiting > 0 && state->waiting[0].key <= state->horizon)
 	{
 		Waiting		next = pop_waiting(state);
 		OmenScanSegment *segment;
 		OmenTidEntry entry;
+
+		if (next.bound < state->last_bound && omen_am_iterative_scan == OMEN_ITERATIVE_STRICT)
+			continue;			/* found too late */
+		state->last_bound = Max(state->last_bound, next.bound);
 
 		if (next.segment == TAIL_ROW)
 			return return_tid(scan, state, &next.tid, next.bound);
@@ -539,6 +576,8 @@ omen_am_gettuple(IndexScanDesc scan, ScanDirection dir)
 	Assert(ScanDirectionIsForward(dir));
 	if (state->phase == PHASE_START)
 		start(scan, state);
+	if (omen_am_max_scan_tuples >= 0 && state->n_returned >= omen_am_max_scan_tuples)
+		return false;
 	if (state->phase == PHASE_STREAM)
 	{
 		if (return_from_stream(scan, state))

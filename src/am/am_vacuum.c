@@ -260,8 +260,10 @@ omen_am_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
 	meta = palloc(sizeof(OmenMeta));
+	(void) omen_lock_maintenance(info->index, true);	/* else a tail could be recycled under us */
 	omen_meta_read(info->index, meta);
 	stats->num_index_tuples = count_rows(info->index, meta);
+	omen_unlock_maintenance(info->index);
 	stats->estimated_count = false;
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	stats->pages_free = stats->num_pages - Min(used_blocks(meta), stats->num_pages);

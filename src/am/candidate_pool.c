@@ -11,6 +11,8 @@
  */
 #include "src/am/candidate_pool.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 
 /* Add a candidate; memory comes from the current context. */
@@ -80,17 +82,26 @@ select_smallest(OmenCandidate *c, uint32 n, uint32 k)
 	}
 }
 
-/* The next n smallest, in any order; returns how many there were. */
+/*
+ * The next n smallest, in any order; returns how many there were.  *horizon is
+ * the greatest key among them, INFINITY if none are left.
+ */
 int
-omen_pool_take(OmenPool *pool, uint32 n, const OmenCandidate **taken)
+omen_pool_take(OmenPool *pool, uint32 n, const OmenCandidate **taken, float *horizon)
 {
 	uint32		left = pool->n - pool->n_taken;
 	OmenCandidate *rest = pool->candidates + pool->n_taken;
 
-	n = Min(n, left);
-	if (n > 0 && n < left)
-		select_smallest(rest, left, n);
 	*taken = rest;
+	*horizon = INFINITY;
+	if (n < left)
+	{
+		select_smallest(rest, left, n);
+		*horizon = -INFINITY;
+		for (uint32 i = 0; i < n; i++)
+			*horizon = Max(*horizon, rest[i].key);
+	}
+	n = Min(n, left);
 	pool->n_taken += n;
 	return n;
 }

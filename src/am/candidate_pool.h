@@ -21,6 +21,6 @@ typedef struct OmenPool
 } OmenPool;
 
 extern void omen_pool_add(OmenPool *pool, float key, uint32 number);
-extern int	omen_pool_take(OmenPool *pool, uint32 n, const OmenCandidate **taken);
+extern int	omen_pool_take(OmenPool *pool, uint32 n, const OmenCandidate **taken, float *horizon);
 
 #endif							/* OMEN_CANDIDATE_POOL_H */

@@ -73,12 +73,6 @@ referred_code(OmenScanSegment *scan, const void *body, OmenCodeRef *ref)
 	ref->bytes = omen_blob_bytes(scan->bytes_reader, &scan->bytes, &stored);
 	ref->n_bytes = stored.n_bytes;
 	ref->unused = 0;
-	if (!scan->codec->valid(scan->codec, ref))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("segment %u of index \"%s\" contains a damaged code",
-						scan->segment->id, RelationGetRelationName(scan->reader->index)),
-				 errhint("Please REINDEX it.")));
 	return (const uint8 *) ref;
 }
 
@@ -333,14 +327,20 @@ search_next(OmenScanSegment *scan, uint32 ef, float bound, const OmenCandidate *
 	return n;
 }
 
+/* How far the results of a search, nearest first, can be relied on. */
+static float
+search_horizon(const OmenCandidate *candidates, int n, float bound)
+{
+	return Min(candidates[(n * 3 - 1) / 4].key, bound);
+}
+
 int
 omen_scan_segment_next(OmenScanSegment *scan, uint32 ef, float bound,
-					   const OmenCandidate **candidates)
+					   const OmenCandidate **candidates, float *horizon)
 {
-	MemoryContext old_context;
+	MemoryContext old_context = MemoryContextSwitchTo(scan->context);
 	int			n = 0;
 
-	old_context = MemoryContextSwitchTo(scan->context);
 	if (!scan->exhaustive)
 	{
 		bool		search = scan->query != NULL &&
@@ -349,14 +349,16 @@ omen_scan_segment_next(OmenScanSegment *scan, uint32 ef, float bound,
 
 		if (search)
 			n = search_next(scan, ef, bound, candidates);
-		if (n == 0)
+		if (n > 0)
+			*horizon = search_horizon(*candidates, n, bound);
+		else
 		{
 			scan->exhaustive = true;
 			fill_pool(scan);
 		}
 	}
 	if (scan->exhaustive)
-		n = omen_pool_take(&scan->pool, ef, candidates);
+		n = omen_pool_take(&scan->pool, ef, candidates, horizon);
 	MemoryContextSwitchTo(old_context);
 	return n;
 }

@@ -47,10 +47,11 @@ extern void omen_scan_segment_open(OmenScanSegment *scan, Relation index, const 
 /*
  * The next candidates, about ef of them, nearest first as far as the search
  * knows.  bound is the key of the worst candidate that other segments have
- * already bettered, INFINITY for none; returns the number, 0 at the end.
+ * already bettered, INFINITY for none; returns the number.  Up to *horizon, a
+ * key, the segment has now given what it has: INFINITY at the end.
  */
 extern int	omen_scan_segment_next(OmenScanSegment *scan, uint32 ef, float bound,
-								   const OmenCandidate **candidates);
+								   const OmenCandidate **candidates, float *horizon);
 
 /* Lower bound of what the operator will say of a node. */
 extern double omen_scan_segment_bound(OmenScanSegment *scan, uint32 node);

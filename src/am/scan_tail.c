@@ -63,7 +63,7 @@ code_of(const OmenScanTail *scan, const OmenRow *row, OmenCodeRef *ref)
 	ref->bytes = row->code;
 	ref->n_bytes = row->n_code_bytes;
 	ref->unused = 0;
-	if (!scan->codec->valid(scan->codec, ref))
+	if (ref->n_bytes < sizeof(uint32))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("tail %u of index \"%s\" contains a damaged code",
@@ -176,7 +176,10 @@ resolve_rows(OmenScanTail *scan, OmenCandidate *rows, int n, OmenTailCandidate *
 			int			slot = rows[i].node % OMEN_ROWS_PER_PAGE;
 
 			if (slot < reader->n_rows && (reader->rows[slot].header.flags & OMEN_ROW_DEAD) == 0)
-				out[n_out++] = resolve_row(scan, &reader->rows[slot]);
+			{
+				out[n_out] = resolve_row(scan, &reader->rows[slot]);
+				out[n_out++].key = rows[i].key;
+			}
 		}
 		omen_tail_reader_release(reader);
 	}
@@ -184,11 +187,12 @@ resolve_rows(OmenScanTail *scan, OmenCandidate *rows, int n, OmenTailCandidate *
 }
 
 /*
- * The next candidates, about ef of them, in any order; returns the number, 0
- * at the end.  The array is the caller's to free.
+ * The next candidates, about ef of them, in any order; returns the number.  Up
+ * to *horizon, a key, the tail has now given what it has: INFINITY at the end.
+ * The array is the caller's to free.
  */
 int
-omen_scan_tail_next(OmenScanTail *scan, uint32 ef, OmenTailCandidate **candidates)
+omen_scan_tail_next(OmenScanTail *scan, uint32 ef, OmenTailCandidate **candidates, float *horizon)
 {
 	MemoryContext old_context = MemoryContextSwitchTo(scan->context);
 	const OmenCandidate *rows;
@@ -200,11 +204,11 @@ omen_scan_tail_next(OmenScanTail *scan, uint32 ef, OmenTailCandidate **candidate
 		read_tail(scan);
 		scan->read = true;
 	}
+	n_rows = omen_pool_take(&scan->pool, ef, &rows, horizon);
 	*candidates = NULL;
-	while (n == 0 && (n_rows = omen_pool_take(&scan->pool, ef, &rows)) > 0)
+	if (n_rows > 0)
 	{
-		if (*candidates == NULL)
-			*candidates = palloc_extended(ef * sizeof(OmenTailCandidate), MCXT_ALLOC_HUGE);
+		*candidates = palloc_extended(n_rows * sizeof(OmenTailCandidate), MCXT_ALLOC_HUGE);
 		n = resolve_rows(scan, (OmenCandidate *) rows, n_rows, *candidates);
 	}
 	MemoryContextSwitchTo(old_context);

@@ -34,12 +34,14 @@ typedef struct OmenScanTail
 typedef struct OmenTailCandidate
 {
 	double		bound;
+	float		key;
 	ItemPointerData tid;
 } OmenTailCandidate;
 
 extern void omen_scan_tail_open(OmenScanTail *scan, Relation index, const OmenMeta *meta,
 								const OmenSegment *segment, const OmenCodec *codec,
 								const OmenQuery *query);
-extern int	omen_scan_tail_next(OmenScanTail *scan, uint32 ef, OmenTailCandidate **candidates);
+extern int	omen_scan_tail_next(OmenScanTail *scan, uint32 ef,
+								OmenTailCandidate **candidates, float *horizon);
 
 #endif							/* OMEN_SCAN_TAIL_H */

@@ -373,6 +373,16 @@ link_exists(const LinkState *state, uint32 node, uint32 link)
 	return n_equal > 0;
 }
 
+/*
+ * How far a pruned list is filled up: leaving room, so that the next new
+ * links need no selection.
+ */
+static inline int
+link_prune_fill(uint32 max_links)
+{
+	return max_links * 5 / 8;
+}
+
 /* Replace a target's list by a selection from it and the new edges. */
 static void
 link_prune(LinkState *state, LinkWorker *worker, uint32 target, uint64 *edges, uint32 n_edges)
@@ -401,7 +411,7 @@ link_prune(LinkState *state, LinkWorker *worker, uint32 target, uint64 *edges, u
 	omen_packed_sort_runs(candidates, n);
 
 	n = omen_select_neighbours(worker->selector, candidates, n, lists->max_links,
-							   lists->max_links * 3 / 4, worker->chosen, &n_kept);
+							   link_prune_fill(lists->max_links), worker->chosen, &n_kept);
 	for (i = 0; i < n; i++)
 	{
 		list[i] = omen_packed_node(worker->chosen[i]);

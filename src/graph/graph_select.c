@@ -5,7 +5,7 @@
  *
  * The heuristic of HNSW (Malkov and Yashunin 2018, algorithm 4): going through
  * the candidates from the nearest on, keep one unless it is nearer to one
- * already kept than to the node itself.  So links point into all directions
+ * already kept than (by a margin) to the node itself.  So links point into all directions
  * instead of all into the same crowd.
  *
  * Where the paper compares each candidate with all that are kept, here each
@@ -16,8 +16,16 @@
  */
 #include "src/graph/graph_select.h"
 
+#include <math.h>
+
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_candidate.h"
+
+/*
+ * A candidate is excluded only if it is nearer to one kept by this part of
+ * its key.  Lists become a little longer, and recall at equal cost better.
+ */
+#define SELECT_MARGIN 0.05f
 
 struct OmenSelector
 {
@@ -107,6 +115,13 @@ select_compare(OmenSelector *s, uint64 kept)
 	return n;
 }
 
+/* What a key to one kept must be below to exclude a candidate with this key. */
+static inline float
+select_limit(float key)
+{
+	return key - SELECT_MARGIN * fabsf(key);
+}
+
 /* Move the open candidates that the one kept last excludes to excluded. */
 static void
 select_exclude(OmenSelector *s, uint64 kept)
@@ -122,7 +137,7 @@ select_exclude(OmenSelector *s, uint64 kept)
 		bool		excluded = false;
 
 		if (at < n_compared && s->compared[at] == i)
-			excluded = s->keys[at++] < omen_packed_key(word);
+			excluded = s->keys[at++] < select_limit(omen_packed_key(word));
 		s->open[n_open] = word;
 		s->excluded[s->n_excluded] = word;
 		n_open += !excluded;

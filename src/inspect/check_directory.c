@@ -151,6 +151,11 @@ check_counts(OmenCheck *check, const OmenSegment *segment)
 						  segment->n_nodes, segment->n_centres, segment->n_samples);
 		good = false;
 	}
+	if (segment->n_chunks > OMEN_MAX_NODES)
+	{
+		omen_check_report(check, OMEN_META_BLOCK, "impossible count: %u chunks of codes", segment->n_chunks);
+		good = false;
+	}
 	good &= check_list_number(check, segment, segment->null_list, "NULL vectors");
 	good &= check_list_number(check, segment, segment->undirected_list, "zero vectors");
 	return good;

@@ -36,6 +36,9 @@ typedef struct SegmentCheck
 	bool		lost;			/* pages are missing: the next header says where we are */
 	uint32		n_rows;			/* plain entries so far */
 
+	/* walk of CODES */
+	uint64		codes_end;		/* end of the code before, in BYTES */
+
 	/* walk of CENTRES and SAMPLES */
 	uint32		last_first_sample;
 	OmenReader	code_reader;
@@ -213,6 +216,37 @@ check_tids(SegmentCheck *state)
 			omen_check_report(state->check, InvalidBlockNumber, "no list begins at TID entry %u", i);
 }
 
+/* ---- CODES ---- */
+
+/* Where codes differ in length: the reference must lie in the column BYTES, behind the one before. */
+static void
+visit_code_reference(void *arg, BlockNumber block, uint32 node, const void *head, const void *body)
+{
+	SegmentCheck *state = arg;
+	uint64		n_bytes = (uint64) state->segment->n_chunks * OMEN_CHUNK_BYTES;
+	OmenStoredRef ref;
+
+	memcpy(&ref, body, sizeof(ref));
+	if (ref.offset % sizeof(uint32) != 0 || ref.offset < state->codes_end ||
+		ref.offset > n_bytes || ref.n_bytes > n_bytes - ref.offset)
+		omen_check_report(state->check, block,
+						  "code of node %u is %u bytes from byte " UINT64_FORMAT " on, of " UINT64_FORMAT ", "
+						  "the code before ends at " UINT64_FORMAT,
+						  node, ref.n_bytes, ref.offset, n_bytes, state->codes_end);
+	else
+		state->codes_end = ref.offset + ref.n_bytes;
+}
+
+static bool
+check_codes(SegmentCheck *state)
+{
+	OmenCheck  *check = state->check;
+	bool		good = omen_check_walk_column(check, state->segment, OMEN_COLUMN_BYTES, NULL, NULL);
+
+	return omen_check_walk_column(check, state->segment, OMEN_COLUMN_CODES,
+								  check->meta->variable_codes ? visit_code_reference : NULL, state) && good;
+}
+
 /* ---- NODES ---- */
 
 static bool
@@ -364,7 +398,7 @@ check_graph(SegmentCheck *state)
 	bool		links_good;
 	bool		routing_good;
 
-	state->compare_codes = omen_check_walk_column(check, segment, OMEN_COLUMN_CODES, NULL, NULL);
+	state->compare_codes = check_codes(state);
 	links_good = omen_check_walk_column(check, segment, OMEN_COLUMN_NODES, visit_node, state);
 	if (segment->n_nodes == 0)
 		return;

@@ -128,10 +128,10 @@ mean_degree(Relation index, const OmenMeta *meta, const OmenSegment *segment)
 	return n_links / segment->n_nodes;
 }
 
-static Datum
+static int64
 column_bytes(const OmenSegment *segment, OmenColumnId column)
 {
-	return Int64GetDatum((int64) segment->columns[column - 1].n_blocks * BLCKSZ);
+	return (int64) segment->columns[column - 1].n_blocks * BLCKSZ;
 }
 
 static void
@@ -140,13 +140,15 @@ describe_graph(StatsRow *row, Relation index, const OmenMeta *meta, const OmenSe
 	set_value(row, STATS_VECTORS, Int64GetDatum(segment->n_nodes));
 	set_value(row, STATS_ROWS, Int64GetDatum(segment->n_rows));
 	set_value(row, STATS_DEAD_ROWS, Int64GetDatum(segment->n_dead));
-	set_value(row, STATS_CODES_BYTES, column_bytes(segment, OMEN_COLUMN_CODES));
-	set_value(row, STATS_NODES_BYTES, column_bytes(segment, OMEN_COLUMN_NODES));
-	set_value(row, STATS_TIDS_BYTES, column_bytes(segment, OMEN_COLUMN_TIDS));
-	set_value(row, STATS_DEAD_BYTES, column_bytes(segment, OMEN_COLUMN_DEAD));
+	set_value(row, STATS_CODES_BYTES,
+			  Int64GetDatum(column_bytes(segment, OMEN_COLUMN_CODES) +
+							column_bytes(segment, OMEN_COLUMN_BYTES)));
+	set_value(row, STATS_NODES_BYTES, Int64GetDatum(column_bytes(segment, OMEN_COLUMN_NODES)));
+	set_value(row, STATS_TIDS_BYTES, Int64GetDatum(column_bytes(segment, OMEN_COLUMN_TIDS)));
+	set_value(row, STATS_DEAD_BYTES, Int64GetDatum(column_bytes(segment, OMEN_COLUMN_DEAD)));
 	set_value(row, STATS_ROUTING_BYTES,
-			  Int64GetDatum(DatumGetInt64(column_bytes(segment, OMEN_COLUMN_CENTRES)) +
-							DatumGetInt64(column_bytes(segment, OMEN_COLUMN_SAMPLES))));
+			  Int64GetDatum(column_bytes(segment, OMEN_COLUMN_CENTRES) +
+							column_bytes(segment, OMEN_COLUMN_SAMPLES)));
 	if (segment->state == OMEN_STATE_LIVE && segment->n_nodes > 0)
 		set_value(row, STATS_MEAN_DEGREE, Float8GetDatum(mean_degree(index, meta, segment)));
 }

@@ -65,7 +65,7 @@ typedef struct OmenSparse
 typedef struct OmenCodeRef
 {
 	const uint8 *bytes;			/* aligned to 4 */
-	uint32		n_bytes;
+	uint32		n_bytes;		/* at least 4; no codec reads more, whatever the bytes say */
 	uint32		unused;			/* zero */
 } OmenCodeRef;
 
@@ -94,8 +94,6 @@ struct OmenCodec
 
 	/* If variable: how many bytes encode will write for x, a multiple of 4. */
 	uint32		(*encoded_bytes) (const OmenCodec *codec, const void *x);
-	/* If variable: can the bytes be a code?  To be asked of bytes from a page before any other use. */
-	bool		(*valid) (const OmenCodec *codec, const OmenCodeRef *code);
 	/* Encode x, finite, of the kind's form; padding bytes of the code become zero. */
 	void		(*encode) (const OmenCodec *codec, const void *x,
 						   void *factors, uint8 *code);

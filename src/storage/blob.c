@@ -22,7 +22,7 @@ omen_blob_bytes(OmenReader *reader, const OmenColumnView *bytes, const OmenStore
 	const void *body;
 	char	   *whole;
 
-	if (ref->offset % sizeof(uint32) != 0 || end < ref->offset ||
+	if (ref->offset % sizeof(uint32) != 0 || ref->n_bytes < sizeof(uint32) || end < ref->offset ||
 		end > (uint64) bytes->n_records * OMEN_CHUNK_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
@@ -30,7 +30,7 @@ omen_blob_bytes(OmenReader *reader, const OmenColumnView *bytes, const OmenStore
 						RelationGetRelationName(reader->index), bytes->segment->id),
 				 errhint("Please REINDEX it.")));
 
-	if (start + ref->n_bytes <= OMEN_CHUNK_BYTES && ref->n_bytes > 0)
+	if (start + ref->n_bytes <= OMEN_CHUNK_BYTES)
 	{
 		omen_reader_one(reader, bytes, chunk, &head, &body);
 		return (const uint8 *) body + start;

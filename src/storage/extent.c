@@ -28,6 +28,7 @@
 
 #include "src/storage/column.h"
 
+#include "access/xlog.h"
 #include "access/xloginsert.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -121,16 +122,12 @@ choose_runs(Relation index, OmenMeta *meta, uint32 n_blocks, OmenRun *runs, int 
 	return 1;
 }
 
-/*
- * Add a block to the file and log it, as a page of nobody: replaying that
- * extends the file on a standby up to here.
- */
+/* Log a block that belongs to nobody: replaying that extends the file on a standby up to here. */
 static void
-add_logged_block(Relation index)
+log_unused_block(Relation index, BlockNumber block)
 {
-	Buffer		buffer = ReadBufferExtended(index, MAIN_FORKNUM, P_NEW, RBM_NORMAL, NULL);
+	Buffer		buffer = ReadBufferExtended(index, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK, NULL);
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	START_CRIT_SECTION();
 	omen_page_init(BufferGetPage(buffer), OMEN_PAGE_ROWS, 0, 0, 0);
 	MarkBufferDirty(buffer);
@@ -141,23 +138,22 @@ add_logged_block(Relation index)
 }
 
 /*
- * Make the file at least n_blocks long, here and on standbys, before a
- * directory names the blocks.  The caller holds the extension lock.
+ * Make the file reach from old_end, the directory's, to new_end, here and on
+ * standbys, before the directory names the blocks.  The file may be longer
+ * than old_end, if an earlier attempt did not come to its end.  The caller
+ * holds the extension lock.
  */
 static void
-extend_file(Relation index, BlockNumber n_blocks)
+extend_file(Relation index, BlockNumber old_end, BlockNumber new_end)
 {
-	BlockNumber have = RelationGetNumberOfBlocks(index);
-
-	if (have >= n_blocks)
+	if (new_end == old_end)
 		return;
-	for (; have < n_blocks - 1; have++)
+	for (BlockNumber have = RelationGetNumberOfBlocks(index); have < new_end; have++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		ReleaseBuffer(ReadBufferExtended(index, MAIN_FORKNUM, P_NEW, RBM_NORMAL, NULL));
 	}
-
-	add_logged_block(index);
+	log_unused_block(index, new_end - 1);
 }
 
 /*
@@ -170,6 +166,7 @@ omen_extent_add_segment(Relation index, uint8 kind, uint8 state,
 {
 	OmenMeta   *meta = palloc(sizeof(OmenMeta));
 	OmenMetaChange change;
+	BlockNumber old_end;
 
 	LockRelationForExtension(index, ExclusiveLock);
 	omen_meta_read(index, meta);
@@ -187,8 +184,9 @@ omen_extent_add_segment(Relation index, uint8 kind, uint8 state,
 	segment->n_blocks = n_blocks;
 	segment->null_list = OMEN_NO_LIST;
 	segment->undirected_list = OMEN_NO_LIST;
+	old_end = meta->end_block;
 	segment->n_runs = choose_runs(index, meta, n_blocks, segment->runs, OMEN_MAX_RUNS);
-	extend_file(index, meta->end_block);
+	extend_file(index, old_end, meta->end_block);
 
 	omen_meta_change_begin(index, &change);
 	segment->id = change.meta->next_segment_id++;
@@ -212,6 +210,7 @@ omen_extent_grow_tail(Relation index, uint32 segment_id, uint32 have_blocks, uin
 	OmenMetaChange change;
 	OmenSegment *tail;
 	OmenRun		run;
+	BlockNumber old_end;
 	bool		adjacent;
 
 	LockRelationForExtension(index, ExclusiveLock);
@@ -232,6 +231,7 @@ omen_extent_grow_tail(Relation index, uint32 segment_id, uint32 have_blocks, uin
 	}
 
 	/* A single run: from the longest gap, or at the end of the file. */
+	old_end = meta->end_block;
 	(void) choose_runs(index, meta, n_blocks, &run, 1);
 	adjacent = run.start == tail->runs[tail->n_runs - 1].start + tail->runs[tail->n_runs - 1].n_blocks;
 	if (!adjacent && tail->n_runs == OMEN_MAX_RUNS)
@@ -240,7 +240,7 @@ omen_extent_grow_tail(Relation index, uint32 segment_id, uint32 have_blocks, uin
 		pfree(meta);
 		return false;
 	}
-	extend_file(index, meta->end_block);
+	extend_file(index, old_end, meta->end_block);
 
 	omen_meta_change_begin(index, &change);
 	change.meta->end_block = meta->end_block;
@@ -284,6 +284,27 @@ omen_extent_block(Relation index, const OmenSegment *segment, uint32 logical_blo
 }
 
 /*
+ * New pages are written without records at first, so they could reach the disk
+ * before the record that freed their blocks: after a crash, the old segment
+ * would be back, over pages that are no longer its.  Therefore that record
+ * must be on disk first.
+ */
+static void
+flush_metapage(Relation index)
+{
+	Buffer		buffer;
+	XLogRecPtr	lsn;
+
+	if (!RelationNeedsWAL(index))
+		return;
+	buffer = ReadBuffer(index, OMEN_META_BLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	lsn = PageGetLSN(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	XLogFlush(lsn);
+}
+
+/*
  * Drop the entries whose space can be used again: retired ones that no
  * snapshot can need, and what a crash left half built.  The caller holds the
  * index's maintenance lock, so that nothing is being built now.
@@ -308,7 +329,10 @@ omen_extent_reclaim(Relation index)
 		}
 	}
 	if (changed)
+	{
 		omen_meta_change_commit(&change);
+		flush_metapage(index);
+	}
 	else
 		omen_meta_change_abort(&change);
 }

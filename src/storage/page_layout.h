@@ -234,13 +234,11 @@ typedef struct OmenMeta
 	uint32		end_block;		/* blocks from here on belong to nobody */
 	uint32		next_segment_id;
 	uint32		n_segments;
-	uint32		n_seals;		/* since the build */
-	uint32		n_merges;
 	uint32		unused2;
 	OmenSegment segments[OMEN_MAX_SEGMENTS];
 } OmenMeta;
 
-StaticAssertDecl(offsetof(OmenMeta, segments) == 56, "on-disk layout of OmenMeta");
+StaticAssertDecl(offsetof(OmenMeta, segments) == 48, "on-disk layout of OmenMeta");
 StaticAssertDecl(sizeof(OmenMeta) <= BLCKSZ - 24 - 8, "OmenMeta fits a page");
 
 #endif							/* OMEN_PAGE_LAYOUT_H */

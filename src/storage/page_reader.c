@@ -57,6 +57,8 @@ omen_read_recent(Relation index, BlockNumber block, BufferAccessStrategy strateg
 
 	if (unlikely(recent_buffers == NULL))
 		recent_buffers = MemoryContextAllocZero(TopMemoryContext, RECENT_SLOTS * sizeof(Buffer));
+	if (unlikely(RelationUsesLocalBuffers(index)))
+		return ReadBufferExtended(index, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
 	buffer = recent_buffers[slot];
 	if (likely(buffer != InvalidBuffer) &&
 		likely(ReadRecentBuffer(RelationLocator(index), MAIN_FORKNUM, block, buffer)))
@@ -74,6 +76,7 @@ omen_reader_init(OmenReader *reader, Relation index)
 		recent_buffers = MemoryContextAllocZero(TopMemoryContext, RECENT_SLOTS * sizeof(Buffer));
 	memset(reader, 0, sizeof(*reader));
 	reader->index = index;
+	reader->context = CurrentMemoryContext;
 	reader->copies = RecoveryInProgress();
 }
 
@@ -173,7 +176,7 @@ pinned_page(OmenReader *reader, const OmenColumnView *view, uint32 column_block)
 
 /* Make *space, of *have bytes, at least `bytes` long; its content is void. */
 static char *
-reserve(char **space, size_t *have, size_t bytes)
+reserve(OmenReader *reader, char **space, size_t *have, size_t bytes)
 {
 	if (*have < bytes)
 	{
@@ -181,7 +184,7 @@ reserve(char **space, size_t *have, size_t bytes)
 			pfree(*space);
 		*space = NULL;
 		*have = 0;
-		*space = palloc(bytes);
+		*space = MemoryContextAlloc(reader->context, bytes);
 		*have = bytes;
 	}
 	return *space;
@@ -193,13 +196,13 @@ copy_space(OmenReader *reader, size_t bytes)
 {
 	int			i = reader->n_copies++;
 
-	return reserve(&reader->copy_space[i], &reader->copy_bytes[i], bytes);
+	return reserve(reader, &reader->copy_space[i], &reader->copy_bytes[i], bytes);
 }
 
 char *
 omen_reader_space(OmenReader *reader, size_t bytes)
 {
-	return reserve(&reader->space, &reader->space_bytes, bytes);
+	return reserve(reader, &reader->space, &reader->space_bytes, bytes);
 }
 
 /* Copy `bytes` of a column's page from `offset` on, under the share lock. */
@@ -236,9 +239,10 @@ copied_record(OmenReader *reader, const OmenColumnView *view, uint32 record,
 		uint32		column_block = record / shape->per_page;
 		uint32		slot = record % shape->per_page;
 
-		copy_from_page(reader, view, column_block,
-					   OMEN_PAGE_START + slot * shape->head_bytes,
-					   copy, shape->head_bytes);
+		if (shape->head_bytes > 0)
+			copy_from_page(reader, view, column_block,
+						   OMEN_PAGE_START + slot * shape->head_bytes,
+						   copy, shape->head_bytes);
 		copy_from_page(reader, view, column_block,
 					   shape->body_start + slot * shape->body_bytes,
 					   copy + shape->head_bytes, shape->body_bytes);

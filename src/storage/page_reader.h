@@ -21,6 +21,7 @@
 typedef struct OmenReader
 {
 	Relation	index;
+	MemoryContext context;		/* of its memory: the current one at init */
 	bool		copies;			/* hand out copies of records, not pointers into pages */
 	int			n_pins;
 	BlockNumber blocks[OMEN_READER_PINS];

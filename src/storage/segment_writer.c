@@ -233,10 +233,6 @@ omen_segment_publish(Relation index, uint32 segment_id,
 		old->state = OMEN_STATE_RETIRED;
 		old->retire_xid = retire_xid;
 	}
-	if (n_replaced == 1)
-		change.meta->n_seals++;
-	else if (n_replaced > 1)
-		change.meta->n_merges++;
 	omen_meta_change_commit(&change);
 }
 

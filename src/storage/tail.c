@@ -210,15 +210,7 @@ grow(Relation index, OmenTailCursor *cursor, uint32 n_blocks)
 {
 	n_blocks = Max(n_blocks, cursor->tail.n_blocks);
 	if (!omen_extent_grow_tail(index, cursor->tail.id, cursor->tail.n_blocks, n_blocks))
-	{
-		OmenSegment *open;
-
-		/* Closed meanwhile, or out of runs: then it is frozen here. */
-		omen_meta_read(index, cursor->meta);
-		open = omen_meta_open_tail(cursor->meta);
-		if (open != NULL && open->id == cursor->tail.id)
-			(void) omen_tail_freeze(index);
-	}
+		omen_tail_freeze(index, cursor->tail.id);	/* out of runs, if not closed meanwhile */
 	cursor->tail.id = 0;
 }
 
@@ -347,28 +339,22 @@ omen_tail_append(Relation index, OmenTailCursor *cursor, const OmenRow *row)
 
 /* ---- freezing and closing ---- */
 
-/*
- * Make the open tail a LIVE one: inserters open another.  Returns its id, or
- * 0 if there is no open tail.
- */
-uint32
-omen_tail_freeze(Relation index)
+/* Make the open tail, if it is still this one, a LIVE one: inserters open another. */
+void
+omen_tail_freeze(Relation index, uint32 tail_id)
 {
 	OmenMetaChange change;
 	OmenSegment *tail;
-	uint32		id;
 
 	omen_meta_change_begin(index, &change);
 	tail = omen_meta_open_tail(change.meta);
-	if (tail == NULL)
+	if (tail == NULL || tail->id != tail_id)
 	{
 		omen_meta_change_abort(&change);
-		return 0;
+		return;
 	}
 	tail->state = OMEN_STATE_LIVE;
-	id = tail->id;
 	omen_meta_change_commit(&change);
-	return id;
 }
 
 /*
