@@ -28,6 +28,7 @@ my $EXPECTED_ERROR = qr{
 	^XX002:
 	| ^XX001:
 	| ^XX000:\ index\ returned\ tuples\ in\ wrong\ order
+	| ^(XX000|58P01):\ could\ not\ open\ file\ .*\ \(target\ block
 }x;
 
 my $seed = seed_from_environment();

@@ -25,7 +25,7 @@
  * A candidate is excluded only if it is nearer to one kept by this part of
  * its key.  Lists become a little longer, and recall at equal cost better.
  */
-#define SELECT_MARGIN 0.05f
+#define SELECT_MARGIN 0.1f
 
 struct OmenSelector
 {

@@ -1,0 +1,553 @@
+/*-------------------------------------------------------------------------
+ *
+ * test_quant.c
+ *	  8-bit codes: keys, errors and lower bounds, with every kernel.
+ *
+ * The vectors are chosen to hurt: integers that must be exact, constants,
+ * outliers, the largest and the least floats, large offsets.  What must hold:
+ *
+ *	- keys are those of the decoded vectors, and have the same bits with every kernel;
+ *	- no lower bound is above what the SQL operator returns, computed with every
+ *	  kernel and in a plain loop;
+ *	- for ordinary vectors it is not much below.
+ *
+ * If the environment variable OMEN_DATA names a folder with real data (deb_b.f16.npy, see bench/),
+ * bounds are also tested on that.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "c.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "src/quant/quant.h"
+
+/* The server's own printf is not linked into this program. */
+#undef printf
+#undef snprintf
+
+#define MAX_REPORTS 20
+#define N_KINDS 12
+#define N_EACH 3
+#define N_VECTORS (N_KINDS * N_EACH)
+
+static long n_passed = 0;
+static long n_failed = 0;
+
+static void
+check(bool ok, const char *what, const OmenCodec *codec, int i, int j, double found, double expected)
+{
+	if (ok)
+		n_passed++;
+	else if (n_failed++ < MAX_REPORTS)
+		printf("%s: %s, metric %d, %u dimensions, vectors %d and %d: %.17g, expected %.17g\n",
+			   what, omen_kernels->name, codec->metric, codec->dims, i, j, found, expected);
+}
+
+/* ---------- vectors ---------- */
+
+/* Numbers without pattern; the same in every run. */
+static uint32
+next_random(void)
+{
+	static uint64 state = UINT64CONST(0x9e3779b97f4a7c15);
+
+	state = state * UINT64CONST(6364136223846793005) + 1442695040888963407;
+	return (uint32) (state >> 33);
+}
+
+/* -1 .. 1 */
+static float
+next_float(void)
+{
+	return (float) ((double) next_random() / 0x3fffffff - 1.0);
+}
+
+/* Roughly normal. */
+static float
+next_normal(void)
+{
+	return next_float() + next_float() + next_float();
+}
+
+static float
+component(int kind, uint32 at)
+{
+	switch (kind)
+	{
+		case 0:
+			return (float) (next_random() % 256);	/* exact */
+		case 1:
+			return next_normal();
+		case 2:
+			return next_float();
+		case 3:
+			return next_random() % 8 == 0 ? next_normal() : 0.0f;
+		case 4:
+			return 5.25f;		/* constant */
+		case 5:
+			return at == 0 ? 100.0f : next_normal();	/* an outlier */
+		case 6:
+			return 1e6f + next_normal();	/* a large offset */
+		case 7:
+			return (float) (next_random() % 511) - 255.0f;	/* integers, but negative */
+		case 8:
+			return 0.3f + 1e-6f * next_float();
+		case 9:
+			return next_normal() * 1e-41f;	/* denormal */
+		case 10:
+			return next_float() * FLT_MAX;
+		default:
+			return (next_random() & 1) ? FLT_MAX : -FLT_MAX;
+	}
+}
+
+static bool
+is_extreme(int vector)
+{
+	return vector / N_EACH >= 9;
+}
+
+static bool
+is_exact(int vector)
+{
+	return vector / N_EACH == 0 || vector / N_EACH == 4;
+}
+
+static void
+normalise(float *x, uint32 dims)
+{
+	double		norm_sq = 0;
+	uint32		i;
+
+	for (i = 0; i < dims; i++)
+		norm_sq += (double) x[i] * x[i];
+	for (i = 0; norm_sq > 0 && i < dims; i++)
+		x[i] = (float) (x[i] / sqrt(norm_sq));
+}
+
+/* ---------- definitions ---------- */
+
+static double
+definition(OmenMetric metric, const float *a, const float *b, uint32 dims)
+{
+	double		sum = 0;
+	uint32		i;
+
+	for (i = 0; i < dims; i++)
+	{
+		double		diff = (double) a[i] - (double) b[i];
+
+		sum += metric == OMEN_METRIC_IP ? -(double) a[i] * b[i] :
+			metric == OMEN_METRIC_L1 ? fabs(diff) : diff * diff;
+	}
+	return metric == OMEN_METRIC_COSINE ? sum / 2 : sum;
+}
+
+/* Magnitude that rounding errors of a key are relative to. */
+static double
+key_scale(OmenMetric metric, const float *a, const float *b, uint32 dims)
+{
+	double		sum = 0;
+	uint32		i;
+
+	for (i = 0; i < dims; i++)
+	{
+		double		larger = Max(fabs((double) a[i]), fabs((double) b[i]));
+
+		sum += metric == OMEN_METRIC_L1 ? larger : larger * larger;
+	}
+	return sum;
+}
+
+static double
+cosine_of_terms(float ab, float aa, float bb)
+{
+	double		similarity = (double) ab / sqrt((double) aa * (double) bb);
+
+	return 1.0 - Max(-1.0, Min(1.0, similarity));
+}
+
+/* What the SQL operators compute, with the kernels in force. */
+static double
+operator_by_kernels(OmenMetric metric, const float *a, const float *b, uint32 dims)
+{
+	float		ab;
+	float		aa;
+	float		bb;
+
+	switch (metric)
+	{
+		case OMEN_METRIC_L2:
+			return sqrt((double) omen_kernels->l2_squared_f32(a, b, dims));
+		case OMEN_METRIC_IP:
+			return -(double) omen_kernels->inner_product_f32(a, b, dims);
+		case OMEN_METRIC_L1:
+			return omen_kernels->l1_f32(a, b, dims);
+		default:
+			omen_kernels->cosine_terms_f32(a, b, dims, &ab, &aa, &bb);
+			return cosine_of_terms(ab, aa, bb);
+	}
+}
+
+/* The same with one float sum from the first to the last. */
+static double
+operator_by_loop(OmenMetric metric, const float *a, const float *b, uint32 dims)
+{
+	float		sum = 0;
+	float		aa = 0;
+	float		bb = 0;
+	uint32		i;
+
+	for (i = 0; i < dims; i++)
+	{
+		float		diff = a[i] - b[i];
+
+		if (metric == OMEN_METRIC_L2)
+			sum += diff * diff;
+		else if (metric == OMEN_METRIC_L1)
+			sum += fabsf(diff);
+		else
+			sum += a[i] * b[i];
+		aa += a[i] * a[i];
+		bb += b[i] * b[i];
+	}
+	switch (metric)
+	{
+		case OMEN_METRIC_L2:
+			return sqrt((double) sum);
+		case OMEN_METRIC_IP:
+			return -(double) sum;
+		case OMEN_METRIC_L1:
+			return sum;
+		default:
+			return cosine_of_terms(sum, aa, bb);
+	}
+}
+
+/* ---------- one codec ---------- */
+
+/* Vectors as a user has them, as the index sees them, and their codes. */
+typedef struct Samples
+{
+	OmenCodec	codec;
+	int			n;
+	float	   *raw[N_VECTORS];
+	float	   *x[N_VECTORS];
+	float	   *decoded[N_VECTORS];
+	void	   *factors[N_VECTORS];
+	uint8	   *codes[N_VECTORS];
+	OmenQuery  *query;
+} Samples;
+
+static void *
+allocate(size_t bytes)
+{
+	void	   *memory = aligned_alloc(64, TYPEALIGN(64, bytes));
+
+	if (memory == NULL)
+		abort();
+	memset(memory, 0x5a, TYPEALIGN(64, bytes));
+	return memory;
+}
+
+static void
+encode_samples(Samples *s)
+{
+	OmenCodec  *codec = &s->codec;
+	int			i;
+	uint32		j;
+
+	for (i = 0; i < s->n; i++)
+	{
+		bool		exact = true;
+
+		memcpy(s->x[i], s->raw[i], sizeof(float) * codec->dims);
+		if (codec->metric == OMEN_METRIC_COSINE)
+			normalise(s->x[i], codec->dims);
+		codec->encode(codec, s->x[i], s->factors[i], s->codes[i]);
+		codec->decode(codec, s->factors[i], s->codes[i], s->decoded[i]);
+		for (j = codec->dims; j < codec->code_bytes; j++)
+			check(s->codes[i][j] == 0, "padding", codec, i, j, s->codes[i][j], 0);
+		for (j = 0; j < codec->dims; j++)
+		{
+			check(isfinite(s->decoded[i][j]), "decoded", codec, i, j, s->decoded[i][j], s->x[i][j]);
+			exact = exact && s->decoded[i][j] == s->x[i][j];
+		}
+		if (is_exact(i) && codec->metric != OMEN_METRIC_COSINE)
+			check(exact, "exact", codec, i, i, 0, 1);
+	}
+}
+
+static void
+make_samples(Samples *s, OmenMetric metric, uint32 dims)
+{
+	int			i;
+	uint32		j;
+
+	omen_codec_init(&s->codec, OMEN_CODE_SQ8, metric, dims);
+	s->query = allocate(s->codec.query_bytes);
+
+	/* unit vectors are made of vectors that have a norm in float32 */
+	s->n = metric == OMEN_METRIC_COSINE ? 9 * N_EACH : N_VECTORS;
+	for (i = 0; i < s->n; i++)
+	{
+		s->raw[i] = allocate(sizeof(float) * dims);
+		s->x[i] = allocate(sizeof(float) * dims);
+		s->decoded[i] = allocate(sizeof(float) * dims);
+		s->factors[i] = allocate(s->codec.factor_bytes);
+		s->codes[i] = allocate(s->codec.code_bytes);
+		for (j = 0; j < dims; j++)
+			s->raw[i][j] = component(i / N_EACH, j);
+		if (s->raw[i][0] == 0 && metric == OMEN_METRIC_COSINE)
+			s->raw[i][0] = 1;	/* no zero vectors */
+
+		/* some near one another, some equal */
+		for (j = 0; i % N_EACH == 1 && j < dims; j++)
+			s->raw[i][j] = s->raw[i - 1][j] * (1 + 1e-4f * (next_random() % 2));
+		if (i % N_EACH == 1 && i % 2 == 0)
+			memcpy(s->raw[i], s->raw[i - 1], sizeof(float) * dims);
+		for (j = 0; j < dims; j++)
+			s->raw[i][j] = Min(Max(s->raw[i][j], -FLT_MAX), FLT_MAX);
+	}
+	encode_samples(s);
+}
+
+static void
+free_samples(Samples *s)
+{
+	int			i;
+
+	for (i = 0; i < s->n; i++)
+	{
+		free(s->raw[i]);
+		free(s->x[i]);
+		free(s->decoded[i]);
+		free(s->factors[i]);
+		free(s->codes[i]);
+	}
+	free(s->query);
+}
+
+static void
+check_keys(Samples *s)
+{
+	OmenCodec  *codec = &s->codec;
+	float		keys[N_VECTORS];
+	float		part[N_VECTORS];
+	float		scalar[N_VECTORS];
+	const char *name = omen_kernels->name;
+	int			i;
+	int			j;
+	int			n;
+
+	for (i = 0; i < s->n; i++)
+	{
+		codec->query_from_code(codec, s->query, s->factors[i], s->codes[i]);
+		codec->keys(codec, s->query, s->n, (const void *const *) s->factors,
+					(const uint8 *const *) s->codes, keys);
+		for (j = 0; j < s->n; j++)
+		{
+			double		expected = definition(codec->metric, s->decoded[j], s->decoded[i], codec->dims);
+			double		scale = key_scale(codec->metric, s->decoded[i], s->decoded[j], codec->dims);
+
+			check(!isnan(keys[j]), "key is a number", codec, i, j, keys[j], expected);
+			if (scale < FLT_MAX / 2)
+				check(fabs(keys[j] - expected) <= 1e-5 * scale + 1e-40,
+					  "key", codec, i, j, keys[j], expected);
+		}
+
+		/* in pieces of any length, and with the definition's kernels: the same bits */
+		for (n = 0; n <= Min(s->n, 9); n++)
+		{
+			codec->keys(codec, s->query, n, (const void *const *) s->factors,
+						(const uint8 *const *) s->codes, part);
+			check(memcmp(part, keys, sizeof(float) * n) == 0, "pieces", codec, i, n, 0, 0);
+		}
+		omen_kernels_select("scalar");
+		codec->keys(codec, s->query, s->n, (const void *const *) s->factors,
+					(const uint8 *const *) s->codes, scalar);
+		omen_kernels_select(name);
+		check(memcmp(scalar, keys, sizeof(float) * s->n) == 0, "bits", codec, i, i, 0, 0);
+	}
+}
+
+/* No bound is above any result of the operator; most are near. */
+static void
+check_bounds(Samples *s)
+{
+	OmenCodec  *codec = &s->codec;
+	float	   *copy = allocate(sizeof(float) * codec->dims);
+	int			i;
+	int			j;
+
+	for (i = 0; i < s->n; i++)
+	{
+		memcpy(copy, s->x[i], sizeof(float) * codec->dims);
+		codec->query_from_vector(codec, s->query, copy);
+		memset(copy, 0, sizeof(float) * codec->dims);	/* a query keeps no pointers */
+		for (j = 0; j < s->n; j++)
+		{
+			double		bound = codec->lower_bound(codec, s->query, s->factors[j], s->codes[j]);
+			double		kernel = operator_by_kernels(codec->metric, s->raw[i], s->raw[j], codec->dims);
+			double		loop = operator_by_loop(codec->metric, s->raw[i], s->raw[j], codec->dims);
+			double		scale = key_scale(codec->metric, s->x[i], s->x[j], codec->dims);
+
+			/* sums that have overflowed to both infinities are no numbers */
+			check(isnan(kernel) || bound <= kernel, "bound, kernels", codec, i, j, bound, kernel);
+			check(isnan(loop) || bound <= loop, "bound, loop", codec, i, j, bound, loop);
+			check(codec->metric == OMEN_METRIC_IP || bound >= 0, "bound >= 0", codec, i, j, bound, 0);
+
+			if (codec->metric == OMEN_METRIC_L2)
+				scale = sqrt(scale);
+			if (!is_extreme(i) && !is_extreme(j))
+				check(bound >= kernel - 0.02 * scale - 1e-6, "gap", codec, i, j, bound, kernel);
+			if (is_exact(i) && is_exact(j) && codec->metric != OMEN_METRIC_COSINE)
+				check(bound >= kernel - 2e-3 * scale, "gap, exact", codec, i, j, bound, kernel);
+		}
+	}
+	free(copy);
+}
+
+/* Folding: equal() tells what decodes equal, and an absorbed error counts. */
+static void
+check_folding(Samples *s)
+{
+	OmenCodec  *codec = &s->codec;
+	size_t		bytes = sizeof(float) * codec->dims;
+	int			i;
+	int			j;
+
+	for (i = 0; i < s->n; i++)
+	{
+		for (j = 0; j < s->n; j++)
+		{
+			bool		equal = codec->equal(codec, s->factors[i], s->codes[i],
+											 s->factors[j], s->codes[j]);
+			bool		identical = memcmp(s->factors[i], s->factors[j], codec->identity_bytes) == 0 &&
+				memcmp(s->codes[i], s->codes[j], codec->code_bytes) == 0;
+
+			check(equal == identical, "identity", codec, i, j, identical, equal);
+			if (equal)
+				check(memcmp(s->decoded[i], s->decoded[j], bytes) == 0, "equal", codec, i, j, 1, 0);
+			if (memcmp(s->x[i], s->x[j], bytes) == 0)
+				check(equal, "equal vectors", codec, i, j, 0, 1);
+			if (equal)
+			{
+				double		own;
+				double		wider;
+
+				codec->query_from_vector(codec, s->query, s->x[i]);
+				own = codec->lower_bound(codec, s->query, s->factors[j], s->codes[j]);
+				codec->absorb(codec, s->factors[j], s->factors[i]);
+				wider = codec->lower_bound(codec, s->query, s->factors[j], s->codes[j]);
+				check(wider <= own, "absorb", codec, i, j, wider, own);
+			}
+		}
+	}
+}
+
+/* ---------- real data ---------- */
+
+static float
+half_to_float(uint16 half)
+{
+	int			exponent = (half >> 10) & 31;
+	int			mantissa = half & 1023;
+	float		value = exponent == 0 ? ldexpf(mantissa, -24) : ldexpf(mantissa + 1024, exponent - 25);
+
+	return (half & 0x8000) ? -value : value;
+}
+
+/* Bounds between real vectors; also says how wide the gaps are. */
+static void
+check_real(const char *folder)
+{
+	const uint32 dims = 384;
+	static const OmenMetric metrics[] = {OMEN_METRIC_L2, OMEN_METRIC_IP, OMEN_METRIC_COSINE, OMEN_METRIC_L1};
+	const int	n = N_VECTORS;
+	char		name[1024];
+	uint16	   *halves = allocate(sizeof(uint16) * dims);
+	FILE	   *file;
+	size_t		metric;
+	int			i;
+	uint32		j;
+
+	snprintf(name, sizeof(name), "%s/deb_b.f16.npy", folder);
+	file = fopen(name, "rb");
+	if (file == NULL)
+	{
+		printf("no %s\n", name);
+		free(halves);
+		return;
+	}
+	for (metric = 0; metric < lengthof(metrics); metric++)
+	{
+		Samples		s;
+
+		make_samples(&s, metrics[metric], dims);
+		fseek(file, 128, SEEK_SET); /* version 1 header of this length */
+		s.n = Min(s.n, n);
+		for (i = 0; i < s.n; i++)
+		{
+			if (fread(halves, sizeof(uint16), dims, file) != dims)
+				abort();
+			for (j = 0; j < dims; j++)
+				s.raw[i][j] = half_to_float(halves[j]);
+			memset(s.codes[i], 0, s.codec.code_bytes);
+		}
+		for (i = 0; i < s.n; i++)
+		{
+			memcpy(s.x[i], s.raw[i], sizeof(float) * dims);
+			if (s.codec.metric == OMEN_METRIC_COSINE)
+				normalise(s.x[i], dims);
+			s.codec.encode(&s.codec, s.x[i], s.factors[i], s.codes[i]);
+			s.codec.decode(&s.codec, s.factors[i], s.codes[i], s.decoded[i]);
+		}
+		check_bounds(&s);
+		s.n = n;
+		if (s.codec.metric == OMEN_METRIC_COSINE)
+			s.n = 9 * N_EACH;
+		free_samples(&s);
+	}
+	fclose(file);
+	free(halves);
+}
+
+int
+main(void)
+{
+	static const uint32 dims[] = {1, 2, 3, 15, 16, 17, 31, 33, 64, 100, 128, 384, 1000, OMEN_MAX_DIMS};
+	static const OmenMetric metrics[] = {OMEN_METRIC_L2, OMEN_METRIC_IP, OMEN_METRIC_COSINE, OMEN_METRIC_L1};
+	const OmenKernels *const *tables;
+	int			n_tables = omen_kernels_available(&tables);
+	int			table;
+	size_t		i;
+	size_t		j;
+
+	for (table = 0; table < n_tables; table++)
+	{
+		omen_kernels_select(tables[table]->name);
+		for (i = 0; i < lengthof(dims); i++)
+		{
+			for (j = 0; j < lengthof(metrics); j++)
+			{
+				Samples		s;
+
+				make_samples(&s, metrics[j], dims[i]);
+				check_keys(&s);
+				check_bounds(&s);
+				check_folding(&s);
+				check_bounds(&s);	/* after absorbing */
+				free_samples(&s);
+			}
+		}
+		if (getenv("OMEN_DATA") != NULL)
+			check_real(getenv("OMEN_DATA"));
+	}
+	printf("test_quant: %ld passed, %ld failed\n", n_passed, n_failed);
+	return n_failed == 0 ? 0 : 1;
+}
