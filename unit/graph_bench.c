@@ -12,7 +12,11 @@
  * beam's results, as many are ranked by the exact distance), repeat=3,
  * simd=auto.
  *
- * Not a test: `make -C unit build/plain/graph_bench`.
+ * Times are this process's CPU time.  Not a test, and not in the Makefile:
+ *
+ *	cc -O3 -ffp-contract=off -DFRONTEND -I$(pg_config --includedir-server) -I. \
+ *		-o graph_bench unit/graph_bench.c src/kernels/[a-z]*.c src/quant/[a-z]*.c \
+ *		src/graph/[a-z]*.c -lm
  *
  *-------------------------------------------------------------------------
  */

@@ -105,10 +105,13 @@ component(int kind, uint32 at)
 	}
 }
 
+/* No outliers and no extremes: codes are as good as 8 bits can be. */
 static bool
-is_extreme(int vector)
+is_ordinary(int vector)
 {
-	return vector / N_EACH >= 9;
+	int			kind = vector / N_EACH;
+
+	return kind <= 2 || kind == 4 || kind == 7 || kind == 8;
 }
 
 static bool
@@ -306,7 +309,7 @@ make_samples(Samples *s, OmenMetric metric, uint32 dims)
 			s->raw[i][0] = 1;	/* no zero vectors */
 
 		/* some near one another, some equal */
-		for (j = 0; i % N_EACH == 1 && j < dims; j++)
+		for (j = 0; i % N_EACH == 1 && !is_exact(i) && j < dims; j++)
 			s->raw[i][j] = s->raw[i - 1][j] * (1 + 1e-4f * (next_random() % 2));
 		if (i % N_EACH == 1 && i % 2 == 0)
 			memcpy(s->raw[i], s->raw[i - 1], sizeof(float) * dims);
@@ -375,9 +378,9 @@ check_keys(Samples *s)
 	}
 }
 
-/* No bound is above any result of the operator; most are near. */
+/* No bound is above any result of the operator; most are near, real ones all. */
 static void
-check_bounds(Samples *s)
+check_bounds(Samples *s, bool real)
 {
 	OmenCodec  *codec = &s->codec;
 	float	   *copy = allocate(sizeof(float) * codec->dims);
@@ -403,9 +406,9 @@ check_bounds(Samples *s)
 
 			if (codec->metric == OMEN_METRIC_L2)
 				scale = sqrt(scale);
-			if (!is_extreme(i) && !is_extreme(j))
+			if (real || (is_ordinary(i) && is_ordinary(j)))
 				check(bound >= kernel - 0.02 * scale - 1e-6, "gap", codec, i, j, bound, kernel);
-			if (is_exact(i) && is_exact(j) && codec->metric != OMEN_METRIC_COSINE)
+			if (!real && is_exact(i) && is_exact(j) && codec->metric != OMEN_METRIC_COSINE)
 				check(bound >= kernel - 2e-3 * scale, "gap, exact", codec, i, j, bound, kernel);
 		}
 	}
@@ -507,7 +510,7 @@ check_real(const char *folder)
 			s.codec.encode(&s.codec, s.x[i], s.factors[i], s.codes[i]);
 			s.codec.decode(&s.codec, s.factors[i], s.codes[i], s.decoded[i]);
 		}
-		check_bounds(&s);
+		check_bounds(&s, true);
 		s.n = n;
 		if (s.codec.metric == OMEN_METRIC_COSINE)
 			s.n = 9 * N_EACH;
@@ -539,9 +542,9 @@ main(void)
 
 				make_samples(&s, metrics[j], dims[i]);
 				check_keys(&s);
-				check_bounds(&s);
+				check_bounds(&s, false);
 				check_folding(&s);
-				check_bounds(&s);	/* after absorbing */
+				check_bounds(&s, false);	/* after absorbing */
 				free_samples(&s);
 			}
 		}

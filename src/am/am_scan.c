@@ -425,6 +425,14 @@ set_order(IndexScanDesc scan, OmenScan *state, double bound)
 static bool
 return_tid(IndexScanDesc scan, OmenScan *state, const ItemPointerData *tid, double bound)
 {
+	/* The heap would take the former for an order to add a block. */
+	if (ItemPointerGetBlockNumberNoCheck(tid) == InvalidBlockNumber ||
+		ItemPointerGetOffsetNumberNoCheck(tid) == InvalidOffsetNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" contains an invalid row pointer",
+						RelationGetRelationName(scan->indexRelation)),
+				 errhint("Please REINDEX it.")));
 	scan->xs_heaptid = *tid;
 	scan->xs_recheck = false;
 	scan->xs_recheckorderby = true;

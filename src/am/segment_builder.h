@@ -9,6 +9,7 @@
 #define OMEN_SEGMENT_BUILDER_H
 
 #include "src/am/am.h"
+#include "src/am/graph_host.h"
 #include "src/graph/graph_build.h"
 
 #include "storage/itemptr.h"
@@ -68,7 +69,17 @@ extern bool omen_builder_write(OmenSegmentBuilder *builder, uint32 *segment_id);
 extern void omen_builder_destroy(OmenSegmentBuilder *builder);
 extern size_t omen_builder_row_bytes(const OmenMeta *meta, const OmenCodec *codec);
 
-/* Graph code's memory, drawn on a memory context. */
-extern void omen_host_init(OmenHost *host, MemoryContext context);
+/* Records while the builder has them: rows, after folding nodes. */
+static inline char *
+omen_builder_factors(const OmenSegmentBuilder *builder, uint32 i)
+{
+	return builder->factors + (size_t) i * builder->codec->factor_bytes;
+}
+
+static inline uint8 *
+omen_builder_code(const OmenSegmentBuilder *builder, uint32 i)
+{
+	return builder->codes + (size_t) i * builder->codec->code_bytes;
+}
 
 #endif							/* OMEN_SEGMENT_BUILDER_H */

@@ -146,9 +146,17 @@ log_unused_block(Relation index, BlockNumber block)
 static void
 extend_file(Relation index, BlockNumber old_end, BlockNumber new_end)
 {
+	BlockNumber have = RelationGetNumberOfBlocks(index);
+
 	if (new_end == old_end)
 		return;
-	for (BlockNumber have = RelationGetNumberOfBlocks(index); have < new_end; have++)
+	if (have < old_end)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" has %u blocks, its directory says %u",
+						RelationGetRelationName(index), have, old_end),
+				 errhint("Please REINDEX it.")));
+	for (; have < new_end; have++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		ReleaseBuffer(ReadBufferExtended(index, MAIN_FORKNUM, P_NEW, RBM_NORMAL, NULL));

@@ -1,0 +1,58 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph_host.c
+ *	  A backend as the host of the graph code: memory contexts, interrupts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "src/am/graph_host.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#define ALIGNMENT 64
+
+/* Aligned memory keeps the true start of its chunk just before itself. */
+void *
+omen_host_alloc(MemoryContext context, size_t bytes)
+{
+	char	   *chunk = MemoryContextAllocHuge(context, bytes + ALIGNMENT + sizeof(void *));
+	char	   *aligned = (char *) TYPEALIGN(ALIGNMENT, chunk + sizeof(void *));
+
+	((void **) aligned)[-1] = chunk;
+	return aligned;
+}
+
+void
+omen_host_release(void *pointer)
+{
+	if (pointer)
+		pfree(((void **) pointer)[-1]);
+}
+
+static void *
+host_alloc(void *arg, size_t bytes)
+{
+	return omen_host_alloc((MemoryContext) arg, bytes);
+}
+
+static void
+host_release(void *arg, void *pointer)
+{
+	omen_host_release(pointer);
+}
+
+static void
+host_tick(void *arg, uint32 n_done)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
+void
+omen_host_init(OmenHost *host, MemoryContext context)
+{
+	host->arg = context;
+	host->alloc = host_alloc;
+	host->release = host_release;
+	host->tick = host_tick;
+}

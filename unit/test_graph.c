@@ -1,0 +1,493 @@
+/*-------------------------------------------------------------------------
+ *
+ * test_graph.c
+ *	  Numbering, links and search on made-up vectors.
+ *
+ * What must hold: the same input gives the same graph, with every kernel and
+ * in every run; every node is reachable from the routing table, is found when it
+ * is asked for, and leaves a resumed search exactly once; recall does not fall
+ * below a floor; degenerate sizes work.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "c.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "src/graph/graph_array.h"
+#include "src/graph/graph_build.h"
+#include "src/graph/graph_search.h"
+
+/* The server's own printf is not linked into this program. */
+#undef printf
+
+#define MAX_REPORTS 20
+#define RECALL_AT 10
+
+static long n_passed = 0;
+static long n_failed = 0;
+
+static void
+check(bool ok, const char *what, uint32 n, uint32 dims, OmenMetric metric, double found)
+{
+	if (ok)
+		n_passed++;
+	else if (n_failed++ < MAX_REPORTS)
+		printf("%s: %s, %u nodes, %u dimensions, metric %d: %g\n",
+			   what, omen_kernels->name, n, dims, metric, found);
+}
+
+/* ---------- host: counts what is allocated ---------- */
+
+static long n_allocated = 0;
+static long n_ticks = 0;
+
+static void *
+test_alloc(void *arg pg_attribute_unused(), size_t bytes)
+{
+	void	   *memory = aligned_alloc(64, TYPEALIGN(64, Max(bytes, 1)));
+
+	if (memory == NULL)
+		abort();
+	memset(memory, 0x5a, Max(bytes, 1));
+	n_allocated++;
+	return memory;
+}
+
+static void
+test_release(void *arg pg_attribute_unused(), void *pointer)
+{
+	n_allocated--;
+	free(pointer);
+}
+
+static void
+test_tick(void *arg pg_attribute_unused(), uint32 n_done pg_attribute_unused())
+{
+	n_ticks++;
+}
+
+static const OmenHost host = {NULL, test_alloc, test_release, test_tick};
+
+/* ---------- vectors ---------- */
+
+static uint64 random_state;
+
+static uint32
+next_random(void)
+{
+	random_state = random_state * UINT64CONST(6364136223846793005) + 1442695040888963407;
+	return (uint32) (random_state >> 33);
+}
+
+/* Roughly normal. */
+static float
+next_normal(void)
+{
+	double		sum = 0;
+	int			i;
+
+	for (i = 0; i < 4; i++)
+		sum += (double) next_random() / 0x3fffffff - 1.0;
+	return (float) sum;
+}
+
+/* n vectors in clusters of 50, of one seed. */
+static float *
+make_vectors(uint32 n, uint32 dims, OmenMetric metric)
+{
+	float	   *values = test_alloc(NULL, sizeof(float) * n * dims);
+	float	   *centre = test_alloc(NULL, sizeof(float) * dims);
+	uint32		i;
+	uint32		j;
+
+	random_state = 7;
+	for (i = 0; i < n; i++)
+	{
+		float	   *x = values + (size_t) i * dims;
+		double		norm_sq = 0;
+
+		for (j = 0; i % 50 == 0 && j < dims; j++)
+			centre[j] = 2 * next_normal();
+		for (j = 0; j < dims; j++)
+		{
+			x[j] = centre[j] + next_normal();
+			norm_sq += (double) x[j] * x[j];
+		}
+		for (j = 0; metric == OMEN_METRIC_COSINE && j < dims; j++)
+			x[j] = (float) (x[j] / sqrt(norm_sq));
+	}
+	test_release(NULL, centre);
+	return values;
+}
+
+/* ---------- graph ---------- */
+
+typedef struct Graph
+{
+	OmenCodec	codec;
+	OmenRecords records;
+	OmenRouting routing;
+	OmenGraphParams params;
+	uint32	   *order;
+	uint32	   *links;
+} Graph;
+
+static void
+build_graph(Graph *g, const float *values, uint32 n, uint32 dims, OmenMetric metric, uint32 m)
+{
+	uint32		i;
+
+	memset(g, 0, sizeof(*g));
+	omen_codec_init(&g->codec, OMEN_CODE_SQ8, metric, dims);
+	g->params.m = m;
+	g->params.ef_construction = 4 * m;
+	g->records.codec = &g->codec;
+	g->records.n = n;
+	g->records.factors = test_alloc(NULL, (size_t) n * g->codec.factor_bytes);
+	g->records.codes = test_alloc(NULL, (size_t) n * g->codec.code_bytes);
+	g->order = test_alloc(NULL, sizeof(uint32) * n);
+	g->links = test_alloc(NULL, sizeof(uint32) * n * 2 * m);
+	for (i = 0; i < n; i++)
+		g->codec.encode(&g->codec, values + (size_t) i * dims,
+						g->records.factors + (size_t) i * g->codec.factor_bytes,
+						g->records.codes + (size_t) i * g->codec.code_bytes);
+	omen_locality_order(&host, &g->records, g->order, &g->routing);
+	omen_permute(&host, g->records.factors, g->codec.factor_bytes, g->order, n);
+	omen_permute(&host, g->records.codes, g->codec.code_bytes, g->order, n);
+	omen_graph_link(&host, &g->records, &g->routing, &g->params, g->links);
+}
+
+static void
+free_graph(Graph *g)
+{
+	test_release(NULL, g->records.factors);
+	test_release(NULL, g->records.codes);
+	test_release(NULL, g->order);
+	test_release(NULL, g->links);
+	test_release(NULL, g->routing.first_sample);
+	if (g->records.n > 0)
+	{
+		test_release(NULL, g->routing.centres.factors);
+		test_release(NULL, g->routing.centres.codes);
+		test_release(NULL, g->routing.sample_nodes);
+	}
+}
+
+static uint64
+hash_words(const uint32 *words, size_t n)
+{
+	uint64		hash = UINT64CONST(14695981039346656037);
+	size_t		i;
+
+	for (i = 0; i < n; i++)
+		hash = (hash ^ words[i]) * UINT64CONST(1099511628211);
+	return hash;
+}
+
+static uint64
+hash_graph(const Graph *g)
+{
+	return hash_words(g->links, (size_t) g->records.n * 2 * g->params.m) ^
+		hash_words(g->order, g->records.n) * 3 ^
+		hash_words(g->routing.sample_nodes, g->routing.n_samples) * 5;
+}
+
+/* Order, routing table and lists are what the headers say. */
+static void
+check_shape(const Graph *g)
+{
+	uint32		n = g->records.n;
+	uint32		max_links = 2 * g->params.m;
+	uint8	   *seen = test_alloc(NULL, n + 1);
+	uint32		n_bad = 0;
+	uint32		i;
+	uint32		j;
+	uint32		k;
+
+	memset(seen, 0, n + 1);
+	for (i = 0; i < n; i++)
+		n_bad += g->order[i] >= n || seen[g->order[i]]++ > 0;
+	check(n_bad == 0, "order", n, g->codec.dims, g->codec.metric, n_bad);
+
+	n_bad = (n == 0) != (g->routing.centres.n == 0);
+	n_bad += g->routing.first_sample[g->routing.centres.n] != g->routing.n_samples;
+	for (i = 0; i < g->routing.centres.n; i++)
+		n_bad += g->routing.first_sample[i + 1] <= g->routing.first_sample[i];
+	for (i = 0; i < g->routing.n_samples; i++)
+		n_bad += g->routing.sample_nodes[i] >= n ||
+			(i > 0 && g->routing.sample_nodes[i] <= g->routing.sample_nodes[i - 1]);
+	check(n_bad == 0, "routing", n, g->codec.dims, g->codec.metric, n_bad);
+
+	n_bad = 0;
+	for (i = 0; i < n; i++)
+	{
+		const uint32 *list = g->links + (size_t) i * max_links;
+
+		for (j = 0; j < max_links && list[j] != OMEN_NO_NODE; j++)
+		{
+			n_bad += list[j] >= n || list[j] == i;
+			for (k = 0; k < j; k++)
+				n_bad += list[k] == list[j];
+		}
+		for (; j < max_links; j++)
+			n_bad += list[j] != OMEN_NO_NODE;
+	}
+	check(n_bad == 0, "lists", n, g->codec.dims, g->codec.metric, n_bad);
+	test_release(NULL, seen);
+}
+
+/* ---------- searches ---------- */
+
+typedef struct Searcher
+{
+	const Graph *graph;
+	OmenArraySource source;
+	OmenQuery  *query;
+	OmenSearch *search;
+} Searcher;
+
+static void
+searcher_begin(Searcher *s, const Graph *g)
+{
+	s->graph = g;
+	s->query = test_alloc(NULL, g->codec.query_bytes);
+	s->search = omen_search_create(&host);
+	omen_array_source_init(&s->source, &g->records, g->links, 2 * g->params.m, s->query);
+}
+
+static void
+searcher_end(Searcher *s)
+{
+	test_release(NULL, s->query);
+	omen_search_destroy(s->search);
+}
+
+/* Search for a vector; ends with the beam exhausted. */
+static int
+search_vector(Searcher *s, const float *x, uint32 ef, float bound, const OmenCandidate **found)
+{
+	const Graph *g = s->graph;
+	OmenCandidate seeds[OMEN_ROUTING_SEEDS];
+	int			n;
+
+	g->codec.query_from_vector(&g->codec, s->query, x);
+	omen_search_begin(s->search, &s->source.source, ef, bound, true);
+	n = omen_array_route(&g->records, &g->routing, s->query, seeds);
+	omen_search_seed(s->search, seeds, n);
+	while (!omen_search_run(s->search, 7))
+		 /* go on */ ;
+	return omen_search_results(s->search, found);
+}
+
+/* All nodes' keys, for an exhaustive search. */
+static void
+all_keys(Searcher *s, float *keys)
+{
+	uint32		n = s->graph->records.n;
+	uint32	   *nodes = test_alloc(NULL, sizeof(uint32) * n);
+	uint32		i;
+
+	for (i = 0; i < n; i++)
+		nodes[i] = i;
+	omen_records_keys(&s->graph->records, s->query, nodes, (int) n, keys);
+	test_release(NULL, nodes);
+}
+
+/* Every node is the first result of its own search (but not for inner products). */
+static void
+check_own_nearest(Searcher *s, const float *values)
+{
+	const Graph *g = s->graph;
+	uint32		n_lost = 0;
+	uint32		i;
+
+	for (i = 0; i < g->records.n; i++)
+	{
+		const OmenCandidate *found;
+		int			n = search_vector(s, values + (size_t) g->order[i] * g->codec.dims, 64,
+									  INFINITY, &found);
+
+		n_lost += (n == 0 || found[0].node != i);
+	}
+	check(n_lost <= g->records.n / 500, "own nearest", g->records.n, g->codec.dims,
+		  g->codec.metric, n_lost);
+}
+
+/* The share of the true nearest, by keys, that searches find. */
+static void
+check_recall(Searcher *s, const float *values, double floor)
+{
+	const Graph *g = s->graph;
+	uint32		n = g->records.n;
+	float	   *keys = test_alloc(NULL, sizeof(float) * n);
+	uint32		n_hits = 0;
+	uint32		n_wanted = 0;
+	uint32		query;
+
+	for (query = 0; query < 100; query++)
+	{
+		const OmenCandidate *found;
+		int			n_found = search_vector(s, values + (size_t) (query * 37 % n) * g->codec.dims,
+											40, INFINITY, &found);
+		int			rank;
+
+		all_keys(s, keys);
+		for (rank = 0; rank < RECALL_AT && rank < (int) n; rank++)
+		{
+			uint32		n_nearer = 0;
+			uint32		i;
+
+			/* a result is a hit if fewer than RECALL_AT nodes are nearer */
+			for (i = 0; rank < n_found && i < n; i++)
+				n_nearer += keys[i] < found[rank].key;
+			n_hits += rank < n_found && n_nearer < RECALL_AT;
+			n_wanted++;
+		}
+	}
+	check(n_hits >= floor * n_wanted, "recall", n, g->codec.dims, g->codec.metric,
+		  (double) n_hits / n_wanted);
+	test_release(NULL, keys);
+}
+
+/* Results come in order, and after resumes every node has come exactly once. */
+static void
+check_resume(Searcher *s, const float *x, uint32 ef, float bound, bool widen)
+{
+	const Graph *g = s->graph;
+	uint32		n = g->records.n;
+	uint8	   *returned = test_alloc(NULL, n + 1);
+	const OmenCandidate *found;
+	uint32		n_returned = 0;
+	uint32		n_bad = 0;
+	int			n_found = search_vector(s, x, ef, bound, &found);
+
+	memset(returned, 0, n + 1);
+	for (;;)
+	{
+		int			i;
+
+		n_bad += n_found > (int) ef;
+		for (i = 0; i < n_found; i++)
+		{
+			n_bad += returned[found[i].node]++ > 0;
+			n_bad += i > 0 && (found[i].key < found[i - 1].key ||
+							   (found[i].key == found[i - 1].key && found[i].node <= found[i - 1].node));
+		}
+		n_returned += n_found;
+		if (widen)
+			ef *= 2;
+		if (!omen_search_resume(s->search, ef, bound))
+			break;
+		while (!omen_search_run(s->search, 1000))
+			 /* go on */ ;
+		n_found = omen_search_results(s->search, &found);
+	}
+	check(n_bad == 0, "resume, order", n, g->codec.dims, g->codec.metric, n_bad);
+	check(n_returned == n, "resume, all", n, g->codec.dims, g->codec.metric, n_returned);
+	check(omen_search_n_keys(s->search) >= n, "keys", n, g->codec.dims, g->codec.metric, 0);
+	test_release(NULL, returned);
+}
+
+/* A bound saves work, and never more than it may. */
+static void
+check_bound(Searcher *s, const float *x)
+{
+	const Graph *g = s->graph;
+	const OmenCandidate *found;
+	uint64		n_free;
+	uint64		n_bounded;
+
+	search_vector(s, x, 200, INFINITY, &found);
+	n_free = omen_search_n_expanded(s->search);
+	search_vector(s, x, 200, found[0].key, &found);
+	n_bounded = omen_search_n_expanded(s->search);
+	check(n_bounded < n_free && n_bounded >= omen_search_patience(200), "bound",
+		  g->records.n, g->codec.dims, g->codec.metric, (double) n_bounded);
+}
+
+static void
+check_graph(uint32 n, uint32 dims, OmenMetric metric, uint32 m)
+{
+	float	   *values = make_vectors(n, dims, metric);
+	uint64		hash;
+	Graph		g;
+	Searcher	s;
+
+	build_graph(&g, values, n, dims, metric, m);
+	check_shape(&g);
+	hash = hash_graph(&g);
+	searcher_begin(&s, &g);
+	if (metric != OMEN_METRIC_IP)
+		check_own_nearest(&s, values);
+	if (n > 0)
+	{
+		check_recall(&s, values, metric == OMEN_METRIC_IP ? 0.7 : 0.95);
+		check_resume(&s, values, 1, INFINITY, true);
+		check_resume(&s, values, 30, INFINITY, false);
+		check_resume(&s, values, 10, -INFINITY, true);
+		check_resume(&s, values, 1500, INFINITY, true);
+	}
+	if (n >= 1000)
+		check_bound(&s, values);
+	searcher_end(&s);
+	free_graph(&g);
+
+	/* again, with other kernels: the very same graph */
+	omen_kernels_select("scalar");
+	build_graph(&g, values, n, dims, metric, m);
+	check(hash_graph(&g) == hash, "same graph", n, dims, metric, 0);
+	omen_kernels_select("auto");
+	free_graph(&g);
+	test_release(NULL, values);
+	check(n_allocated == 0, "memory", n, dims, metric, n_allocated);
+	n_allocated = 0;
+}
+
+/* Many equal keys: points on a line, each integer ten times but for another component. */
+static void
+check_ties(void)
+{
+	const uint32 n = 1000;
+	float	   *values = make_vectors(n, 2, OMEN_METRIC_L2);
+	Graph		g;
+	Searcher	s;
+	uint32		i;
+
+	for (i = 0; i < n; i++)
+	{
+		values[2 * i] = (float) (i / 10 % 100);
+		values[2 * i + 1] = (float) (i % 10);
+	}
+	build_graph(&g, values, n, 2, OMEN_METRIC_L2, 8);
+	check_shape(&g);
+	searcher_begin(&s, &g);
+	check_own_nearest(&s, values);
+	check_resume(&s, values, 5, INFINITY, true);
+	searcher_end(&s);
+	free_graph(&g);
+	test_release(NULL, values);
+	n_allocated = 0;
+}
+
+int
+main(void)
+{
+	static const OmenMetric metrics[] = {OMEN_METRIC_L2, OMEN_METRIC_IP, OMEN_METRIC_COSINE, OMEN_METRIC_L1};
+	static const uint32 tiny[] = {0, 1, 2, 3, 5, 17, 40, 100};
+	size_t		i;
+
+	omen_kernels_select("auto");
+	for (i = 0; i < lengthof(tiny); i++)
+		check_graph(tiny[i], 7, OMEN_METRIC_L2, 2);
+	for (i = 0; i < lengthof(metrics); i++)
+		check_graph(3000, 24, metrics[i], 16);
+	check_graph(5000, 16, OMEN_METRIC_L2, 8);
+	check_graph(1500, 131, OMEN_METRIC_COSINE, 100);
+	check_ties();
+	check(n_ticks > 1000, "ticks", 0, 0, 0, n_ticks);
+	printf("test_graph: %ld passed, %ld failed\n", n_passed, n_failed);
+	return n_failed == 0 ? 0 : 1;
+}
