@@ -68,8 +68,8 @@ my %ACTIONS = (
 	build_concurrently => 'REINDEX INDEX CONCURRENTLY items_v;' x 50,
 	insert => 'CALL add_in_transactions();',
 	seal => "INSERT INTO items SELECT nextval('ids'), v + array_fill(random(), ARRAY[$dims])::vector FROM pool;" x 50,
-	seal_at_once => q{INSERT INTO items SELECT nextval('ids'), p.v + o.v}
-	  . ' FROM (SELECT v FROM pool ORDER BY random() LIMIT 5) AS o, pool AS p;',
+	seal_at_once => q{INSERT INTO items SELECT nextval('ids'), p.v + o.v
+		FROM (SELECT v FROM pool ORDER BY random() LIMIT 5) AS o, pool AS p;} x 5,
 	vacuum => 'DELETE FROM items WHERE random() < 0.1; VACUUM items; CALL add_rows(300);' x 50,
 	optimize => 'CALL add_rows(200); SELECT omenvec_optimize(\'items_v\');' x 100);
 my @ORDER = qw(seal insert vacuum optimize seal_at_once build build_concurrently);

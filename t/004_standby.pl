@@ -112,8 +112,8 @@ same_answers('long', 'from codes longer than a page', 1200);
 # conflict of the table's own.  Returns "right", "cancelled", or what was wrong.
 sub overtaken_query
 {
-	my ($n_fetched, $n_rewrites) = @_;
-	my ($n, $sum) = split /\|/, $standby->safe_psql('postgres', 'SELECT count(*), sum(id) FROM items');
+	my ($table, $n_fetched, $n_rewrites) = @_;
+	my ($n, $sum) = split /\|/, $standby->safe_psql('postgres', "SELECT count(*), sum(id) FROM $table");
 	my $session = $standby->background_psql('postgres', on_error_stop => 0);
 	my @rows;
 	my $error;
@@ -121,16 +121,16 @@ sub overtaken_query
 	$session->query("\\set VERBOSITY sqlstate\nSET enable_seqscan = off; SET enable_sort = off;");
 	$session->query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM early;');
 	$session->query(qq{
-		DECLARE c CURSOR FOR SELECT id, v <-> sample_vector(77, $TILES) FROM items
+		DECLARE c CURSOR FOR SELECT id, v <-> sample_vector(77, $TILES) FROM $table
 		ORDER BY v <-> sample_vector(77, $TILES);});
 	push @rows, split /\n/, $session->query("FETCH $n_fetched FROM c;") if $n_fetched > 0;
 
 	foreach (1 .. $n_rewrites)
 	{
 		$primary->safe_psql('postgres', qq{
-			INSERT INTO items SELECT nextval('ids'), sample_vector(currval('ids'), $TILES)
+			INSERT INTO $table SELECT nextval('ids'), sample_vector(currval('ids'), $TILES)
 			FROM generate_series(1, 20);
-			SELECT omenvec_optimize('items_v', true);
+			SELECT omenvec_optimize('${table}_v', true);
 			SELECT txid_current();
 		});
 	}
@@ -161,22 +161,31 @@ $primary->safe_psql('postgres', qq{
 	VACUUM items;
 	CREATE SEQUENCE ids START 20001;
 	SELECT omenvec_optimize('items_v', true);
+	CREATE TABLE tailed (id bigint, v vector($dims));
+	CREATE INDEX tailed_v ON tailed USING omenhnsw (v vector_l2_ops);
 });
-$primary->wait_for_catchup($standby);
 
-my %outcomes;
-foreach my $n_fetched (0, 1, 100)
+foreach my $table ('items', 'tailed')
 {
-	foreach my $n_rewrites (0, 1, 4)
+	my %outcomes;
+
+	foreach my $case ([ 0, 4 ], [ 1, 1 ], [ 1, 4 ], [ 100, 1 ], [ 100, 4 ])
 	{
-		my $outcome = overtaken_query($n_fetched, $n_rewrites);
+		my ($n_fetched, $n_rewrites) = @$case;
+
+		# A table whose index is a tail and nothing else.
+		$primary->safe_psql('postgres', 'TRUNCATE tailed');
+		insert_rows($primary, 'tailed', 1, 1000, $TILES);
+		$primary->wait_for_catchup($standby);
+
+		my $outcome = overtaken_query($table, $n_fetched, $n_rewrites);
 
 		like($outcome, $n_rewrites > 1 ? qr/^(right|cancelled)$/ : qr/^right$/,
-			"query overtaken by $n_rewrites rewrites after $n_fetched rows: $outcome");
+			"query of $table overtaken by $n_rewrites rewrites after $n_fetched rows: $outcome");
 		$outcomes{$outcome}++;
 	}
+	ok($outcomes{cancelled}, "some queries of $table were cancelled");
 }
-ok($outcomes{cancelled}, 'some queries were cancelled');
 same_answers('items', 'after all rewrites');
 
 # ---- promotion ----

@@ -12,6 +12,7 @@
 
 #include "src/am/scan_segment.h"
 #include "src/graph/graph_build.h"
+#include "src/graph/graph_terms.h"
 
 #include <math.h>
 
@@ -182,9 +183,41 @@ routing_payload(OmenScanSegment *scan, const OmenColumnView *view, uint32 record
 	return payload;
 }
 
+/* Starting points by the query's terms: the nodes that have most of them. */
+static int
+find_term_seeds(OmenScanSegment *scan, OmenCandidate *seeds)
+{
+	uint32		records[OMEN_QUERY_TERMS];
+	uint32		nodes[OMEN_TERM_SEEDS];
+	float		keys[OMEN_TERM_SEEDS];
+	int			n_records;
+	int			n_nodes = 0;
+
+	if (scan->terms.n_records == 0 || scan->codec->query_term == NULL)
+		return 0;
+	n_records = omen_terms_lookup(scan->codec, scan->query, scan->terms.n_records, records);
+	for (int i = 0; i < n_records; i++)
+	{
+		const void *head;
+		const void *body;
+
+		omen_reader_one(scan->reader, &scan->terms, records[i], &head, &body);
+		memcpy(nodes + n_nodes, body, OMEN_TERM_NODES * sizeof(uint32));
+		n_nodes += OMEN_TERM_NODES;
+	}
+	n_nodes = omen_terms_distinct(nodes, n_nodes);
+	column_keys(scan, &scan->codes, nodes, n_nodes, keys);
+	for (int i = 0; i < n_nodes; i++)
+	{
+		seeds[i].key = keys[i];
+		seeds[i].node = nodes[i];
+	}
+	return n_nodes;
+}
+
 /* Starting points: the nearest samples of the nearest centres. */
 static int
-find_seeds(OmenScanSegment *scan, OmenCandidate *seeds)
+find_routing_seeds(OmenScanSegment *scan, OmenCandidate *seeds)
 {
 	OmenCandidate centres[OMEN_ROUTING_PROBES];
 	OmenCandidate samples[OMEN_ROUTING_PROBES * OMEN_ROUTING_SEEDS];
@@ -245,6 +278,7 @@ omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *me
 	omen_column_view(&scan->centres, index, meta, segment, OMEN_COLUMN_CENTRES);
 	omen_column_view(&scan->samples, index, meta, segment, OMEN_COLUMN_SAMPLES);
 	omen_column_view(&scan->bytes, index, meta, segment, OMEN_COLUMN_BYTES);
+	omen_column_view(&scan->terms, index, meta, segment, OMEN_COLUMN_TERMS);
 }
 
 static void
@@ -310,8 +344,10 @@ search_next(OmenScanSegment *scan, uint32 ef, float bound, const OmenCandidate *
 
 	if (!scan->begun)
 	{
-		OmenCandidate seeds[OMEN_ROUTING_PROBES * OMEN_ROUTING_SEEDS];
-		int			n_seeds = find_seeds(scan, seeds);
+		OmenCandidate seeds[OMEN_ROUTING_PROBES * OMEN_ROUTING_SEEDS + OMEN_TERM_SEEDS];
+		int			n_seeds = find_routing_seeds(scan, seeds);
+
+		n_seeds += find_term_seeds(scan, seeds + n_seeds);
 
 		omen_search_begin(scan->search, &scan->source, ef, bound, true);
 		omen_search_seed(scan->search, seeds, n_seeds);

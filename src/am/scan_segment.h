@@ -29,6 +29,7 @@ typedef struct OmenScanSegment
 	OmenColumnView centres;
 	OmenColumnView samples;
 	OmenColumnView bytes;
+	OmenColumnView terms;
 
 	OmenSearch *search;
 	bool		begun;

@@ -12,6 +12,8 @@
 
 #include "src/am/segment_content.h"
 
+StaticAssertDecl(OMEN_TERM_NODES == OMEN_TERM_LINKS, "records of TERMS hold what the graph code makes");
+
 /* ---- TIDS ---- */
 
 static inline OmenTidEntry
@@ -213,6 +215,9 @@ content_record(void *arg, OmenColumnId column, uint32 record, const void **head,
 		case OMEN_COLUMN_BYTES:
 			*body = make_chunk(source, record);
 			break;
+		case OMEN_COLUMN_TERMS:
+			*body = routing->terms.nodes + (size_t) record * OMEN_TERM_NODES;
+			break;
 		case OMEN_COLUMN_DEAD:
 			Assert(false);		/* written by the segment writer itself */
 			break;
@@ -240,6 +245,7 @@ omen_content_init(OmenSegmentContent *content, OmenContentSource *source,
 	content->n_centres = routing->centres.n;
 	content->n_samples = routing->n_samples;
 	content->n_chunks = count_chunks(source);
+	content->n_terms = routing->terms.n_records;
 	content->null_list = source->tids.null_list;
 	content->undirected_list = source->tids.undirected_list;
 	content->record = content_record;

@@ -34,6 +34,7 @@
 #include "src/graph/graph_link.h"
 #include "src/graph/graph_search_internal.h"
 #include "src/graph/graph_select.h"
+#include "src/graph/graph_terms.h"
 
 /* A batch is so much of what is in. */
 #define BATCH_PERCENT 2
@@ -179,6 +180,32 @@ link_seed(LinkState *state, LinkSearch *s, uint32 node)
 	omen_search_seed(s->search, seeds, n);
 }
 
+/* Codes with terms: also from the inserted ones among those that share a term. */
+static void
+link_seed_by_terms(LinkState *state, LinkSearch *s)
+{
+	uint32		nodes[OMEN_TERM_SEEDS];
+	float		keys[OMEN_TERM_SEEDS];
+	OmenCandidate seeds[OMEN_TERM_SEEDS];
+	int			n_found;
+	int			n = 0;
+	int			i;
+
+	n_found = omen_terms_nodes(state->records->codec, s->query, &state->routing->terms, nodes);
+	for (i = 0; i < n_found; i++)
+	{
+		if (link_is_in(state, nodes[i]))
+			nodes[n++] = nodes[i];
+	}
+	omen_records_keys(state->records, s->query, nodes, n, keys);
+	for (i = 0; i < n; i++)
+	{
+		seeds[i].key = keys[i];
+		seeds[i].node = nodes[i];
+	}
+	omen_search_seed(s->search, seeds, n);
+}
+
 static void
 link_begin_search(LinkState *state, LinkSearch *s, uint32 at)
 {
@@ -190,6 +217,8 @@ link_begin_search(LinkState *state, LinkSearch *s, uint32 at)
 						   omen_records_code(state->records, node));
 	omen_search_begin(s->search, &s->source.source, state->ef, INFINITY, false);
 	link_seed(state, s, node);
+	if (state->routing->terms.n_records > 0)
+		link_seed_by_terms(state, s);
 }
 
 /* Run the searches of a group to their ends, taking turns. */
@@ -671,12 +700,12 @@ omen_graph_link(const OmenHost *host, const OmenRecords *records,
 }
 
 size_t
-omen_graph_link_bytes(const OmenCodec *codec pg_attribute_unused(),
-					  const OmenGraphParams *params)
+omen_graph_link_bytes(const OmenCodec *codec, const OmenGraphParams *params)
 {
 	size_t		per_batch_edge = 2 * sizeof(uint64) + 2 * sizeof(uint32);
 	size_t		batch = params->m * per_batch_edge * BATCH_PERCENT / 100;
+	size_t		terms = codec->code_term ? OMEN_TERM_NODES * sizeof(uint32) : 0;
 
-	/* keys; the order of insertion; counts and lengths; the batch */
-	return 2 * params->m * sizeof(float) + sizeof(uint64) + 2 * sizeof(uint32) + batch;
+	/* keys; the order of insertion; counts and lengths; the batch; the table of terms */
+	return 2 * params->m * sizeof(float) + sizeof(uint64) + 2 * sizeof(uint32) + batch + terms;
 }

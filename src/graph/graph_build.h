@@ -29,6 +29,18 @@ typedef struct OmenRecords
 } OmenRecords;
 
 /*
+ * For kinds of codes that have terms: in the record that a hash of a term names,
+ * the nodes that have most of it (graph_terms.h).
+ */
+#define OMEN_TERM_NODES 8
+
+typedef struct OmenTermTable
+{
+	uint32		n_records;		/* 0 if the codec has no terms */
+	uint32	   *nodes;			/* OMEN_TERM_NODES per record; OMEN_NO_NODE fills up */
+} OmenTermTable;
+
+/*
  * Routing table, in place of HNSW's upper levels: a search compares its query
  * with all centres, then with the samples of the nearest one or two, and
  * starts from the nearest samples.  Samples of centre i are
@@ -40,6 +52,7 @@ typedef struct OmenRouting
 	uint32	   *first_sample;	/* centres.n + 1 entries */
 	uint32		n_samples;
 	uint32	   *sample_nodes;	/* node numbers in the new order */
+	OmenTermTable terms;
 } OmenRouting;
 
 /*

@@ -26,6 +26,7 @@
 
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_candidate.h"
+#include "src/graph/graph_terms.h"
 
 /* Nodes per sub-cluster, thus per sample of the routing table. */
 #define CLUSTER_NODES 192
@@ -80,10 +81,16 @@ locality_release(Locality *loc, void *pointer)
 	loc->host->release(loc->host->arg, pointer);
 }
 
+/* After comparing a record with n codes. */
 static void
-locality_tick(Locality *loc, uint32 n_codes)
+locality_tick(Locality *loc, const uint8 *code, uint32 n_codes)
 {
-	loc->bytes_since_tick += (uint64) n_codes * loc->distance.code_bytes;
+	uint32		code_bytes = loc->distance.code_bytes;
+
+	/* their elements are read one by one */
+	if (loc->distance.variable)
+		code_bytes += 8 * ((const OmenCodeRef *) code)->n_bytes;
+	loc->bytes_since_tick += (uint64) n_codes * code_bytes;
 	if (loc->bytes_since_tick >= TICK_BYTES)
 	{
 		loc->bytes_since_tick = 0;
@@ -156,7 +163,7 @@ centres_nearest(Locality *loc, const OmenRecords *centres, const OmenRecords *re
 			at = i;
 		}
 	}
-	locality_tick(loc, centres->n + 1);
+	locality_tick(loc, omen_records_code(records, node), centres->n + 1);
 	return omen_packed_make(least, at);
 }
 
@@ -529,6 +536,7 @@ omen_locality_order(const OmenHost *host, const OmenRecords *records,
 		routing->first_sample[0] = 0;
 	}
 	locality_end(&loc);
+	omen_terms_build(host, records, order, &routing->terms);
 }
 
 /* Follow each cycle of the permutation once, with one element in hand. */

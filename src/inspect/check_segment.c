@@ -342,6 +342,19 @@ visit_sample(void *arg, BlockNumber block, uint32 sample, const void *head, cons
 	omen_reader_release(&state->code_reader);
 }
 
+/* A record of TERMS: starting points by what a sparse vector has. */
+static void
+visit_term(void *arg, BlockNumber block, uint32 record, const void *head, const void *body)
+{
+	SegmentCheck *state = arg;
+	const uint32 *nodes = body;
+
+	for (int i = 0; i < OMEN_TERM_LINKS; i++)
+		if (nodes[i] != OMEN_NO_NODE && nodes[i] >= state->segment->n_nodes)
+			omen_check_report(state->check, block, "term record %u names node %u of %u",
+							  record, nodes[i], state->segment->n_nodes);
+}
+
 /* ---- the graph ---- */
 
 /* Add the nodes that a node is linked to and that are new; returns the new end of the queue. */
@@ -408,6 +421,7 @@ check_graph(SegmentCheck *state)
 	omen_reader_init(&state->code_reader, check->index);
 	omen_column_view(&state->codes, check->index, check->meta, segment, OMEN_COLUMN_CODES);
 	(void) omen_check_walk_column(check, segment, OMEN_COLUMN_CENTRES, visit_centre, state);
+	(void) omen_check_walk_column(check, segment, OMEN_COLUMN_TERMS, visit_term, state);
 	routing_good = omen_check_walk_column(check, segment, OMEN_COLUMN_SAMPLES, visit_sample, state);
 
 	for (uint32 node = 0; node < segment->n_nodes; node++)

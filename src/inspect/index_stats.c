@@ -148,7 +148,8 @@ describe_graph(StatsRow *row, Relation index, const OmenMeta *meta, const OmenSe
 	set_value(row, STATS_DEAD_BYTES, Int64GetDatum(column_bytes(segment, OMEN_COLUMN_DEAD)));
 	set_value(row, STATS_ROUTING_BYTES,
 			  Int64GetDatum(column_bytes(segment, OMEN_COLUMN_CENTRES) +
-							column_bytes(segment, OMEN_COLUMN_SAMPLES)));
+							column_bytes(segment, OMEN_COLUMN_SAMPLES) +
+							column_bytes(segment, OMEN_COLUMN_TERMS)));
 	if (segment->state == OMEN_STATE_LIVE && segment->n_nodes > 0)
 		set_value(row, STATS_MEAN_DEGREE, Float8GetDatum(mean_degree(index, meta, segment)));
 }

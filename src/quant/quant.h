@@ -69,6 +69,16 @@ typedef struct OmenCodeRef
 	uint32		unused;			/* zero */
 } OmenCodeRef;
 
+/*
+ * A feature that near vectors are likely to share and far ones are not, such
+ * as the place of an element in a sparse vector, and how much there is of it.
+ */
+typedef struct OmenTerm
+{
+	uint32		id;
+	float		weight;			/* >= 0 */
+} OmenTerm;
+
 typedef struct OmenCodec OmenCodec;
 
 /*
@@ -112,6 +122,15 @@ struct OmenCodec
 	void		(*query_from_vector) (const OmenCodec *codec, OmenQuery *query, const void *x);
 	void		(*query_from_code) (const OmenCodec *codec, OmenQuery *query,
 									const void *factors, const uint8 *code);
+
+	/*
+	 * Term i of a code, or of a query; false if there are fewer.  NULL if the
+	 * kind has none: its distances lead a search from anywhere.
+	 */
+	bool		(*code_term) (const OmenCodec *codec, const void *factors, const uint8 *code,
+							  uint32 i, OmenTerm *term);
+	bool		(*query_term) (const OmenCodec *codec, const OmenQuery *query, uint32 i,
+							   OmenTerm *term);
 
 	/* Keys of n records (any n >= 0): the search's inner loop. */
 	void		(*keys) (const OmenCodec *codec, const OmenQuery *query, int n,

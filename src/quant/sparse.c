@@ -465,6 +465,55 @@ sparse_query_from_vector(const OmenCodec *codec, OmenQuery *query, const void *v
 	sparse_query_finish(codec, q, &factors);
 }
 
+/* ---------- terms ---------- */
+
+/*
+ * How much of a vector an element is; for inner products, which grow with the
+ * vector, how large it is.
+ */
+static double
+sparse_term_weight(OmenMetric metric, const SparseFactors *f, int32 value)
+{
+	double		size = value < 0 ? -value : value;
+
+	switch (metric)
+	{
+		case OMEN_METRIC_IP:
+			return size * f->scale;
+		case OMEN_METRIC_L1:
+			return size / f->sum_abs;
+		default:
+			return size / sqrt(sparse_sum_sq(f));
+	}
+}
+
+static bool
+sparse_code_term(const OmenCodec *codec, const void *factors, const uint8 *code, uint32 i,
+				 OmenTerm *term)
+{
+	const SparseFactors *f = factors;
+	SparseCode	c = sparse_unpack(code);
+
+	if (i >= c.n)
+		return false;
+	term->id = c.indices[i];
+	term->weight = (float) sparse_term_weight(codec->metric, f, c.values[i]);
+	return true;
+}
+
+static bool
+sparse_query_term(const OmenCodec *codec pg_attribute_unused(), const OmenQuery *query,
+				  uint32 i, OmenTerm *term)
+{
+	const SparseQuery *q = (const SparseQuery *) query;
+
+	if (i >= q->n)
+		return false;
+	term->id = sparse_query_indices(q)[i];
+	term->weight = (float) abs(sparse_query_values(q)[i]);
+	return true;
+}
+
 /* ---------- elements in common ---------- */
 
 static inline void
@@ -838,6 +887,8 @@ omen_sparse_init(OmenCodec *codec, OmenMetric metric, uint32 dims)
 	codec->equal = sparse_equal;
 	codec->query_from_vector = sparse_query_from_vector;
 	codec->query_from_code = sparse_query_from_code;
+	codec->code_term = sparse_code_term;
+	codec->query_term = sparse_query_term;
 
 	switch (metric)
 	{

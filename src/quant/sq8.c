@@ -280,7 +280,7 @@ sq8_equal(const OmenCodec *codec, const void *factors_a, const uint8 *code_a,
 
 /*
  * What both kinds of query have: constants, and the code less 128, which makes
- * it signed as the kernels want it (sq8_collect_terms() puts the 128 back).
+ * it signed as the kernels want it (sq8_terms() puts the 128 back).
  */
 static void
 sq8_query_prepare(const OmenCodec *codec, Sq8Query *q, const Sq8Factors *f,
@@ -353,35 +353,38 @@ sq8_query_from_vector(const OmenCodec *codec, OmenQuery *query, const void *vect
 #define SQ8_KEYS_AT_ONCE 4
 
 /*
- * The numbers of four records that keys depend on, by kind, so that the
- * compiler can do four keys' arithmetic side by side.  Sums of codes and of
- * their squares are below 2^31.
+ * Two keys' arithmetic side by side: vectors of the compiler, which every
+ * machine of 64 bits has in hardware.  Each operation rounds on its own, so
+ * they give what scalars would.
+ */
+typedef double Sq8Pair __attribute__((vector_size(16)));
+typedef int64 Sq8PairMask __attribute__((vector_size(16)));
+
+/*
+ * The numbers of two records that keys depend on.  Sums of codes and of their
+ * squares are below 2^31; the sum of code * query code comes from the dot
+ * product with the signed query code.
  */
 typedef struct Sq8Terms
 {
-	double		offset[SQ8_KEYS_AT_ONCE];
-	double		step[SQ8_KEYS_AT_ONCE];
-	double		sum[SQ8_KEYS_AT_ONCE];
-	double		sum_sq[SQ8_KEYS_AT_ONCE];
-	double		cross_sum[SQ8_KEYS_AT_ONCE];	/* of code * query code */
+	Sq8Pair		offset;
+	Sq8Pair		step;
+	Sq8Pair		sum;
+	Sq8Pair		sum_sq;
+	Sq8Pair		cross_sum;
 } Sq8Terms;
 
-/* Collect the terms, given the dot products with the signed query code. */
-static inline void
-sq8_collect_terms(Sq8Terms *terms, const void *const *factors, const int32 *dots)
+static inline Sq8Terms
+sq8_terms(const Sq8Factors *a, const Sq8Factors *b, int32 dot_a, int32 dot_b)
 {
-	int			i;
+	Sq8Terms	t;
 
-	for (i = 0; i < SQ8_KEYS_AT_ONCE; i++)
-	{
-		const Sq8Factors *f = factors[i];
-
-		terms->offset[i] = f->offset;
-		terms->step[i] = f->step;
-		terms->sum[i] = (int32) f->sum;
-		terms->sum_sq[i] = (int32) f->sum_sq;
-		terms->cross_sum[i] = dots[i] + 128 * (int32) f->sum;
-	}
+	t.offset = (Sq8Pair) {a->offset, b->offset};
+	t.step = (Sq8Pair) {a->step, b->step};
+	t.sum = (Sq8Pair) {(int32) a->sum, (int32) b->sum};
+	t.sum_sq = (Sq8Pair) {(int32) a->sum_sq, (int32) b->sum_sq};
+	t.cross_sum = (Sq8Pair) {dot_a, dot_b} + 128.0 * t.sum;
+	return t;
 }
 
 /*
@@ -392,40 +395,31 @@ sq8_collect_terms(Sq8Terms *terms, const void *const *factors, const int32 *dots
  *	dims D^2 + 2 D (sc sum(c) - sq sum(d)) + sc^2 sum(c^2) + sq^2 sum(d^2)
  *	- 2 sc sq sum(c d)
  */
-static inline void
-sq8_four_keys_l2(const Sq8Query *q, const Sq8Terms *t, float *out)
+static inline Sq8Pair
+sq8_two_keys_l2(const Sq8Query *q, Sq8Terms t)
 {
-	int			i;
+	Sq8Pair		offset_diff = t.offset - q->offset;
+	Sq8Pair		sum_diff = t.step * t.sum - q->scaled_sum;
+	Sq8Pair		key;
 
-	for (i = 0; i < SQ8_KEYS_AT_ONCE; i++)
-	{
-		double		offset_diff = t->offset[i] - q->offset;
-		double		sum_diff = t->step[i] * t->sum[i] - q->scaled_sum;
-		double		key;
+	key = offset_diff * (q->dims * offset_diff + (sum_diff + sum_diff));
+	key += t.step * (t.step * t.sum_sq - q->twice_step * t.cross_sum);
+	key += q->scaled_sum_sq;
+	key *= q->scale;
 
-		key = offset_diff * (q->dims * offset_diff + 2.0 * sum_diff);
-		key += t->step[i] * (t->step[i] * t->sum_sq[i] - q->twice_step * t->cross_sum[i]);
-		key += q->scaled_sum_sq;
-		key *= q->scale;
-		/* rounding may leave it just below 0; this is Max(key, 0), branch-free */
-		out[i] = (float) ((key + fabs(key)) * 0.5);
-	}
+	/* rounding may leave it just below 0: then 0 */
+	return (Sq8Pair) ((Sq8PairMask) key & (key > 0.0));
 }
 
 /* - inner products: the sum of (oc + sc * c) * (oq + sq * d), multiplied out */
-static inline void
-sq8_four_keys_ip(const Sq8Query *q, const Sq8Terms *t, float *out)
+static inline Sq8Pair
+sq8_two_keys_ip(const Sq8Query *q, Sq8Terms t)
 {
-	int			i;
+	Sq8Pair		product;
 
-	for (i = 0; i < SQ8_KEYS_AT_ONCE; i++)
-	{
-		double		product;
-
-		product = q->component_sum * t->offset[i];
-		product += t->step[i] * (q->offset * t->sum[i] + q->step * t->cross_sum[i]);
-		out[i] = -(float) product;
-	}
+	product = q->component_sum * t.offset;
+	product += t.step * (q->offset * t.sum + q->step * t.cross_sum);
+	return -product;
 }
 
 /* The last n < 4 records, filled up with the last of them. */
@@ -442,27 +436,38 @@ sq8_fill_up(int n, const void *const *factors, const uint8 *const *codes,
 	}
 }
 
+/* Keys of four records; two_keys is a constant, see sq8_keys(). */
+static pg_attribute_always_inline void
+sq8_four_keys(const OmenCodec *codec, const Sq8Query *q, const void *const *factors,
+			  const uint8 *const *codes, float *out,
+			  Sq8Pair (*two_keys) (const Sq8Query *, Sq8Terms))
+{
+	int32		dots[SQ8_KEYS_AT_ONCE];
+	Sq8Pair		keys;
+
+	omen_kernels->dot4_u8s8(codes, sq8_query_code((const OmenQuery *) q), codec->code_bytes, dots);
+	keys = two_keys(q, sq8_terms(factors[0], factors[1], dots[0], dots[1]));
+	out[0] = (float) keys[0];
+	out[1] = (float) keys[1];
+	keys = two_keys(q, sq8_terms(factors[2], factors[3], dots[2], dots[3]));
+	out[2] = (float) keys[0];
+	out[3] = (float) keys[1];
+}
+
 /*
- * Keys of n records.  four_keys is a constant, so this becomes one function
+ * Keys of n records.  two_keys is a constant, so this becomes one function
  * for each kind of key.
  */
 static pg_attribute_always_inline void
 sq8_keys(const OmenCodec *codec, const OmenQuery *query, int n,
 		 const void *const *factors, const uint8 *const *codes, float *out,
-		 void (*four_keys) (const Sq8Query *, const Sq8Terms *, float *))
+		 Sq8Pair (*two_keys) (const Sq8Query *, Sq8Terms))
 {
 	const Sq8Query *q = (const Sq8Query *) query;
-	const int8 *query_code = sq8_query_code(query);
-	Sq8Terms	terms;
-	int32		dots[SQ8_KEYS_AT_ONCE];
 	int			i;
 
 	for (i = 0; i + SQ8_KEYS_AT_ONCE <= n; i += SQ8_KEYS_AT_ONCE)
-	{
-		omen_kernels->dot4_u8s8(codes + i, query_code, codec->code_bytes, dots);
-		sq8_collect_terms(&terms, factors + i, dots);
-		four_keys(q, &terms, out + i);
-	}
+		sq8_four_keys(codec, q, factors + i, codes + i, out + i, two_keys);
 	if (i < n)
 	{
 		const void *rest_factors[SQ8_KEYS_AT_ONCE];
@@ -470,9 +475,7 @@ sq8_keys(const OmenCodec *codec, const OmenQuery *query, int n,
 		float		rest[SQ8_KEYS_AT_ONCE];
 
 		sq8_fill_up(n - i, factors + i, codes + i, rest_factors, rest_codes);
-		omen_kernels->dot4_u8s8(rest_codes, query_code, codec->code_bytes, dots);
-		sq8_collect_terms(&terms, rest_factors, dots);
-		four_keys(q, &terms, rest);
+		sq8_four_keys(codec, q, rest_factors, rest_codes, rest, two_keys);
 		memcpy(out + i, rest, sizeof(float) * (n - i));
 	}
 }
@@ -481,14 +484,14 @@ static void
 sq8_keys_l2(const OmenCodec *codec, const OmenQuery *query, int n,
 			const void *const *factors, const uint8 *const *codes, float *out)
 {
-	sq8_keys(codec, query, n, factors, codes, out, sq8_four_keys_l2);
+	sq8_keys(codec, query, n, factors, codes, out, sq8_two_keys_l2);
 }
 
 static void
 sq8_keys_ip(const OmenCodec *codec, const OmenQuery *query, int n,
 			const void *const *factors, const uint8 *const *codes, float *out)
 {
-	sq8_keys(codec, query, n, factors, codes, out, sq8_four_keys_ip);
+	sq8_keys(codec, query, n, factors, codes, out, sq8_two_keys_ip);
 }
 
 static void

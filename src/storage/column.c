@@ -45,6 +45,10 @@ omen_column_shape(const OmenMeta *meta, OmenColumnId column, OmenColumnShape *sh
 			shape->head_bytes = 0;
 			shape->body_bytes = OMEN_CHUNK_BYTES;
 			break;
+		case OMEN_COLUMN_TERMS:
+			shape->head_bytes = 0;
+			shape->body_bytes = OMEN_TERM_LINKS * sizeof(uint32);
+			break;
 		case OMEN_COLUMN_CENTRES:
 		case OMEN_COLUMN_SAMPLES:
 			shape->head_bytes = meta->factor_bytes + sizeof(uint32);
@@ -100,6 +104,8 @@ omen_column_count(const OmenSegment *segment, OmenColumnId column)
 			return segment->n_samples;
 		case OMEN_COLUMN_BYTES:
 			return segment->n_chunks;
+		case OMEN_COLUMN_TERMS:
+			return segment->n_terms;
 	}
 	return 0;
 }

@@ -88,6 +88,7 @@ StaticAssertDecl(sizeof(OmenPageStamp) == 16, "on-disk size of OmenPageStamp");
  *	CENTRES	routing centre		factors, first sample	code
  *	SAMPLES	routing sample		factors, node number	code
  *	BYTES	chunk of bytes		-						OMEN_CHUNK_BYTES bytes
+ *	TERMS	hash of a term		-						OMEN_TERM_LINKS node numbers
  *
  * Where codes differ in length, the body of CODES, CENTRES and SAMPLES is an
  * OmenStoredRef into BYTES.
@@ -100,10 +101,11 @@ typedef enum OmenColumnId
 	OMEN_COLUMN_DEAD = 4,
 	OMEN_COLUMN_CENTRES = 5,
 	OMEN_COLUMN_SAMPLES = 6,
-	OMEN_COLUMN_BYTES = 7
+	OMEN_COLUMN_BYTES = 7,
+	OMEN_COLUMN_TERMS = 8
 } OmenColumnId;
 
-#define OMEN_N_COLUMNS		7
+#define OMEN_N_COLUMNS		8
 #define OMEN_MAX_COLUMNS	8	/* places in a segment's descriptor */
 
 /*
@@ -138,6 +140,9 @@ typedef struct OmenStoredRef
 StaticAssertDecl(sizeof(OmenStoredRef) == 16, "on-disk size of OmenStoredRef");
 
 #define OMEN_CHUNK_BYTES	8096
+
+/* Nodes in a record of TERMS; unused places are 0xFFFFFFFF. */
+#define OMEN_TERM_LINKS		8
 
 /*
  * Start of a row in a tail page; the codec's factors and code follow.  Where
@@ -202,11 +207,13 @@ typedef struct OmenSegment
 	uint32		n_centres;
 	uint32		n_samples;
 	uint32		n_chunks;		/* of BYTES */
+	uint32		n_terms;		/* records of TERMS; 0 if the codes have no terms */
+	uint32		unused2;
 	OmenColumnRange columns[OMEN_MAX_COLUMNS];	/* index: OmenColumnId - 1 */
 	OmenRun		runs[OMEN_MAX_RUNS];
 } OmenSegment;
 
-StaticAssertDecl(sizeof(OmenSegment) == 184, "on-disk size of OmenSegment");
+StaticAssertDecl(sizeof(OmenSegment) == 192, "on-disk size of OmenSegment");
 
 #define OMEN_MAX_SEGMENTS	40
 
