@@ -253,14 +253,13 @@ static void
 open_sources(IndexScanDesc scan, OmenScan *state)
 {
 	const OmenSegment *sealed[OMEN_MAX_SEGMENTS];
+	const OmenSegment *tails[OMEN_MAX_SEGMENTS];
 	const OmenQuery *query = state->query_class == OMEN_VALUE_CODED ? state->query : NULL;
 	const OmenCodec *codec = &state->encoder.codec;
 	Relation	index = scan->indexRelation;
 
 	state->n_segments = 0;
 	state->n_tails = 0;
-	state->segments = palloc(state->meta->n_segments * sizeof(OmenScanSegment));
-	state->tails = palloc(state->meta->n_segments * sizeof(OmenScanTail));
 	for (uint32 i = 0; i < state->meta->n_segments; i++)
 	{
 		const OmenSegment *segment = &state->meta->segments[i];
@@ -268,11 +267,16 @@ open_sources(IndexScanDesc scan, OmenScan *state)
 		if (segment->state != OMEN_STATE_LIVE && segment->state != OMEN_STATE_OPEN)
 			continue;
 		if (segment->kind == OMEN_SEGMENT_TAIL)
-			omen_scan_tail_open(&state->tails[state->n_tails++], index, state->meta,
-								segment, codec, query);
+			tails[state->n_tails++] = segment;
 		else
 			sealed[state->n_segments++] = segment;
 	}
+
+	state->tails = palloc(state->n_tails * sizeof(OmenScanTail));
+	for (int i = 0; i < state->n_tails; i++)
+		omen_scan_tail_open(&state->tails[i], index, state->meta, tails[i], codec, query);
+
+	state->segments = palloc(state->n_segments * sizeof(OmenScanSegment));
 	qsort(sealed, state->n_segments, sizeof(sealed[0]), compare_largest_first);
 	for (int i = 0; i < state->n_segments; i++)
 	{
