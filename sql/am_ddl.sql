@@ -47,7 +47,7 @@ WHERE amname = 'omenhnsw' ORDER BY p;
 -- Ordinary: build, default operator class, definition
 CREATE TABLE am_plain (id integer, v vector(3));
 SELECT am_fill('am_plain', 1, 700);
-CREATE INDEX am_plain_idx ON am_plain USING omenhnsw (v) WITH (m = 8, ef_construction = 32);
+CREATE INDEX am_plain_idx ON am_plain USING omenhnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 32);
 SELECT pg_get_indexdef('am_plain_idx'::regclass);
 SELECT * FROM am_nearest('am_plain', 'am_plain_idx');
 SELECT p, pg_index_column_has_property('am_plain_idx'::regclass, 1, p) AS has

@@ -12,6 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $ROWS = 3000;
+my $dims = 384;
 my $node = new_node('determinism', settings => { maintenance_work_mem => "'64MB'" });
 my ($status) = $node->psql('postgres', 'CREATE EXTENSION pageinspect');
 
@@ -69,45 +70,51 @@ sub same_pages
 
 sub build
 {
-	my ($name, $opclass, $settings, $table) = @_;
+	my ($name, $key, $settings, $table) = @_;
 
 	$table //= 'whole';
 	$node->safe_psql('postgres',
-		"LOAD 'omenvec'; $settings; CREATE INDEX $name ON $table USING omenhnsw (v $opclass)");
+		"LOAD 'omenvec'; $settings; CREATE INDEX $name ON $table USING omenhnsw ($key)");
 }
 
-foreach my $metric (qw(l2 ip cosine l1))
-{
-	my $opclass = "vector_${metric}_ops";
-	my $variants = $node->safe_psql('postgres',
-		"LOAD 'omenvec'; SELECT unnest(enumvals) FROM pg_settings WHERE name = 'omenvec.simd'");
+my $variants = $node->safe_psql('postgres',
+	"LOAD 'omenvec'; SELECT unnest(enumvals) FROM pg_settings WHERE name = 'omenvec.simd'");
+my %KEYS = (
+	(map { $_ => "v $_" } map { "vector_${_}_ops" } qw(l2 ip cosine l1)),
+	halfvec_l2_ops => "(v::halfvec($dims)) halfvec_l2_ops",
+	bit_hamming_ops => "(binary_quantize(v)::bit($dims)) bit_hamming_ops",
+	bit_jaccard_ops => "(binary_quantize(v)::bit($dims)) bit_jaccard_ops",
+	sparsevec_l2_ops => '(sample_sparse(id)::sparsevec(4000)) sparsevec_l2_ops',
+	sparsevec_ip_ops => '(sample_sparse(id)::sparsevec(4000)) sparsevec_ip_ops');
 
-	build('reference', $opclass, "SET omenvec.simd = 'scalar'");
+foreach my $opclass (sort keys %KEYS)
+{
+	build('reference', $KEYS{$opclass}, "SET omenvec.simd = 'scalar'");
 	cmp_ok($node->safe_psql('postgres', q{SELECT count(*) FROM digests('reference')}),
-		'>', 100, "$metric: there are pages to compare");
+		'>', 50, "$opclass: there are pages to compare");
 	foreach my $variant (grep { $_ ne 'scalar' } split /\n/, $variants)
 	{
-		build("by_$variant", $opclass, "SET omenvec.simd = '$variant'");
-		same_pages('reference', "by_$variant", "$metric: $variant builds what scalar builds");
+		build("by_$variant", $KEYS{$opclass}, "SET omenvec.simd = '$variant'");
+		same_pages('reference', "by_$variant", "$opclass: $variant builds what scalar builds");
 		$node->safe_psql('postgres', "DROP INDEX by_$variant");
 	}
 	$node->safe_psql('postgres', 'DROP INDEX reference');
 }
 
-build('reference', 'vector_cosine_ops', 'SELECT 1');
-build('again', 'vector_cosine_ops', 'SELECT 1');
+build('reference', 'v vector_cosine_ops', 'SELECT 1');
+build('again', 'v vector_cosine_ops', 'SELECT 1');
 same_pages('reference', 'again', 'a second build');
 $node->safe_psql('postgres', 'REINDEX INDEX again');
 same_pages('reference', 'again', 'a REINDEX');
-build('roomy', 'vector_cosine_ops', "SET maintenance_work_mem = '256MB'");
+build('roomy', 'v vector_cosine_ops', "SET maintenance_work_mem = '256MB'");
 same_pages('reference', 'roomy', 'a build with more memory');
-build('parallel', 'vector_cosine_ops',
+build('parallel', 'v vector_cosine_ops',
 	'SET max_parallel_maintenance_workers = 4; SET min_parallel_table_scan_size = 0');
 same_pages('reference', 'parallel', 'a build that may use workers');
 
 # Rows that came later, in several statements, partly sealed on the way, then
 # merged: one segment with the same nodes and links.
-build('merged', 'vector_cosine_ops', 'SELECT 1', 'grown');
+build('merged', 'v vector_cosine_ops', 'SELECT 1', 'grown');
 $node->safe_psql('postgres', qq{
 	INSERT INTO grown SELECT id, v FROM whole WHERE id >= $ROWS / 3 AND id < $ROWS / 2 ORDER BY id;
 	SELECT omenvec_optimize('merged');

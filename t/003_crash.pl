@@ -60,6 +60,11 @@ $node->safe_psql('postgres', qq{
 	CALL add_rows($ROWS);
 	CALL add_rows($ROWS);
 	CREATE INDEX items_v ON items USING omenhnsw (v vector_l2_ops);
+
+	-- codes of different lengths
+	CREATE TABLE terms (id bigint, v sparsevec(4000));
+	INSERT INTO terms SELECT i, sample_sparse(i) FROM generate_series(-2000, -1) AS i;
+	CREATE INDEX terms_v ON terms USING omenhnsw (v sparsevec_l2_ops);
 });
 
 # What is under way when the crash comes; each goes on until then.
@@ -71,8 +76,13 @@ my %ACTIONS = (
 	seal_at_once => q{INSERT INTO items SELECT nextval('ids'), p.v + o.v
 		FROM (SELECT v FROM pool ORDER BY random() LIMIT 5) AS o, pool AS p;} x 5,
 	vacuum => 'DELETE FROM items WHERE random() < 0.1; VACUUM items; CALL add_rows(300);' x 50,
-	optimize => 'CALL add_rows(200); SELECT omenvec_optimize(\'items_v\');' x 100);
-my @ORDER = qw(seal insert vacuum optimize seal_at_once build build_concurrently);
+	optimize => 'CALL add_rows(200); SELECT omenvec_optimize(\'items_v\');' x 100,
+	sparse => q{
+		INSERT INTO terms SELECT nextval('ids'), sample_sparse(currval('ids')) FROM generate_series(1, 300);
+		SELECT omenvec_optimize('terms_v', random() < 0.3);
+		DELETE FROM terms WHERE random() < 0.1;
+		VACUUM terms;} x 50);
+my @ORDER = qw(seal insert vacuum sparse optimize seal_at_once build build_concurrently);
 
 sub checkpointer
 {
@@ -152,7 +162,9 @@ foreach my $trial (1 .. $TRIALS)
 
 	note $name;
 	crash_during($action, $how, $delay, $checkpoint);
-	index_is_right($node, 'items', 'items_v', "$name: index holds the table")
+	my $table = $action eq 'sparse' ? 'terms' : 'items';
+
+	index_is_right($node, $table, "${table}_v", "$name: index holds the table")
 	  or last;
 	$node->safe_psql('postgres', 'CALL add_rows(5)');
 	shrink();
@@ -161,6 +173,7 @@ foreach my $trial (1 .. $TRIALS)
 # The crashes have left nothing that the next maintenance does not put right.
 $node->safe_psql('postgres', "SELECT omenvec_optimize('items_v'); VACUUM items");
 index_is_right($node, 'items', 'items_v', 'optimized after all crashes');
+index_is_right($node, 'terms', 'terms_v', 'index of sparse vectors after all crashes');
 
 # An unlogged table is empty after a crash, and its index is empty, too.
 $node->safe_psql('postgres', qq{

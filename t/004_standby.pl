@@ -38,30 +38,30 @@ $standby->start;
 # The nearest of some vectors, and how far a scan to the end gets.
 sub answers
 {
-	my ($node, $table, $tiles) = @_;
+	my ($node, $table, $sample) = @_;
 
 	return $node->safe_psql('postgres', qq{
 		SET enable_seqscan = off;
 		SET enable_sort = off;
 		SELECT q.i, string_agg(f.id || ':' || f.distance, ' ')
 		FROM generate_series(1, 6000, 300) AS q (i),
-			 LATERAL (SELECT id, v <-> sample_vector(q.i, $tiles) AS distance
-					  FROM $table ORDER BY v <-> sample_vector(q.i, $tiles) LIMIT 10) AS f
+			 LATERAL (SELECT id, v <-> $sample AS distance
+					  FROM $table ORDER BY v <-> $sample LIMIT 10) AS f
 		GROUP BY q.i ORDER BY q.i;
 		SELECT count(*), count(DISTINCT id), sum(id)
-		FROM (SELECT id FROM $table ORDER BY v <-> sample_vector(1, $tiles)) AS s;
+		FROM (SELECT id FROM $table ORDER BY v <-> (SELECT $sample FROM (VALUES (1)) AS q (i))) AS s;
 		SELECT * FROM omenvec_check('${table}_v');
 	});
 }
 
 sub same_answers
 {
-	my ($table, $when, $tiles) = @_;
+	my ($table, $when, $sample) = @_;
 
-	$tiles //= $TILES;
+	$sample //= "sample_vector(q.i, $TILES)";
 	$primary->wait_for_catchup($standby);
-	is( answers($standby, $table, $tiles),
-		answers($primary, $table, $tiles),
+	is( answers($standby, $table, $sample),
+		answers($primary, $table, $sample),
 		"same answers $when");
 }
 
@@ -102,7 +102,20 @@ $primary->safe_psql('postgres', qq{
 	CREATE INDEX long_v ON long USING omenhnsw (v vector_l2_ops);
 	INSERT INTO long SELECT i, sample_vector(i, 1200) FROM generate_series(51, 70) AS i;
 });
-same_answers('long', 'from codes longer than a page', 1200);
+same_answers('long', 'from codes longer than a page', 'sample_vector(q.i, 1200)');
+
+# Codes of different lengths.
+$primary->safe_psql('postgres', q{
+	CREATE TABLE sparse (id bigint, v sparsevec(4000));
+	INSERT INTO sparse SELECT i, sample_sparse(i) FROM generate_series(1, 2500) AS i;
+	CREATE INDEX sparse_v ON sparse USING omenhnsw (v sparsevec_l2_ops);
+	INSERT INTO sparse SELECT i, sample_sparse(i) FROM generate_series(2501, 3000) AS i;
+	DELETE FROM sparse WHERE id % 10 = 3;
+	VACUUM (INDEX_CLEANUP ON) sparse;
+});
+same_answers('sparse', 'from sparse vectors', 'sample_sparse(q.i)');
+$primary->safe_psql('postgres', "SELECT omenvec_optimize('sparse_v', true)");
+same_answers('sparse', 'from sparse vectors after a full optimize', 'sample_sparse(q.i)');
 
 # ---- a query on the standby, and space used again under it ----
 

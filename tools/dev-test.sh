@@ -135,7 +135,7 @@ names_in()
 copy_inputs()
 {
     mkdir "$scratch/tests"
-    (cd "$root" && cp -r sql expected specs t demo "$scratch/tests/")
+    (cd "$root" && cp -r sql expected specs t demo docs install "$scratch/tests/")
     [ -z "$server_user" ] || chown -R "$server_user" "$scratch/tests"
 }
 

@@ -8,7 +8,7 @@ COMMENT ON FUNCTION omenhnsw_vector_l2_support(internal) IS 'support function of
 CREATE OPERATOR FAMILY vector_l2_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY vector_l2_ops USING omenhnsw IS 'Euclidean distance of vector';
 
-CREATE OPERATOR CLASS vector_l2_ops DEFAULT FOR TYPE vector USING omenhnsw FAMILY vector_l2_ops AS
+CREATE OPERATOR CLASS vector_l2_ops FOR TYPE vector USING omenhnsw FAMILY vector_l2_ops AS
 	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
 	FUNCTION 1 omenhnsw_vector_l2_support(internal);
 COMMENT ON OPERATOR CLASS vector_l2_ops USING omenhnsw IS 'Euclidean distance, operator <->';
@@ -56,7 +56,7 @@ COMMENT ON FUNCTION omenhnsw_halfvec_l2_support(internal) IS 'support function o
 CREATE OPERATOR FAMILY halfvec_l2_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY halfvec_l2_ops USING omenhnsw IS 'Euclidean distance of halfvec';
 
-CREATE OPERATOR CLASS halfvec_l2_ops DEFAULT FOR TYPE halfvec USING omenhnsw FAMILY halfvec_l2_ops AS
+CREATE OPERATOR CLASS halfvec_l2_ops FOR TYPE halfvec USING omenhnsw FAMILY halfvec_l2_ops AS
 	OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
 	FUNCTION 1 omenhnsw_halfvec_l2_support(internal);
 COMMENT ON OPERATOR CLASS halfvec_l2_ops USING omenhnsw IS 'Euclidean distance, operator <->';
@@ -104,7 +104,7 @@ COMMENT ON FUNCTION omenhnsw_bit_hamming_support(internal) IS 'support function 
 CREATE OPERATOR FAMILY bit_hamming_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY bit_hamming_ops USING omenhnsw IS 'Hamming distance of bit';
 
-CREATE OPERATOR CLASS bit_hamming_ops DEFAULT FOR TYPE bit USING omenhnsw FAMILY bit_hamming_ops AS
+CREATE OPERATOR CLASS bit_hamming_ops FOR TYPE bit USING omenhnsw FAMILY bit_hamming_ops AS
 	OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops,
 	FUNCTION 1 omenhnsw_bit_hamming_support(internal);
 COMMENT ON OPERATOR CLASS bit_hamming_ops USING omenhnsw IS 'Hamming distance, operator <~>';
@@ -128,7 +128,7 @@ COMMENT ON FUNCTION omenhnsw_sparsevec_l2_support(internal) IS 'support function
 CREATE OPERATOR FAMILY sparsevec_l2_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY sparsevec_l2_ops USING omenhnsw IS 'Euclidean distance of sparsevec';
 
-CREATE OPERATOR CLASS sparsevec_l2_ops DEFAULT FOR TYPE sparsevec USING omenhnsw FAMILY sparsevec_l2_ops AS
+CREATE OPERATOR CLASS sparsevec_l2_ops FOR TYPE sparsevec USING omenhnsw FAMILY sparsevec_l2_ops AS
 	OPERATOR 1 <-> (sparsevec, sparsevec) FOR ORDER BY float_ops,
 	FUNCTION 1 omenhnsw_sparsevec_l2_support(internal);
 COMMENT ON OPERATOR CLASS sparsevec_l2_ops USING omenhnsw IS 'Euclidean distance, operator <->';

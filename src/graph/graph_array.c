@@ -9,8 +9,6 @@
 
 #include "src/graph/graph_candidate.h"
 
-#define CACHE_LINE 64
-
 /* Of a long code, so much is asked for; the hardware streams the rest. */
 #define PREFETCH_MAX_BYTES 1024
 
@@ -23,7 +21,7 @@ array_prefetch(const void *from, uint32 bytes)
 	const char *line = from;
 	const char *end = line + bytes;
 
-	for (; line < end; line += CACHE_LINE)
+	for (; line < end; line += OMEN_CACHE_LINE)
 		__builtin_prefetch(line);
 }
 
@@ -58,17 +56,8 @@ static void
 array_prefetch_codes(OmenNodeSource *base, const uint32 *nodes, int n)
 {
 	OmenArraySource *source = (OmenArraySource *) base;
-	int			i;
 
-	for (i = 0; i < n; i++)
-	{
-		const char *factors = omen_records_factors(source->records, nodes[i]);
-
-		array_prefetch(omen_records_code(source->records, nodes[i]), source->prefetch_bytes);
-		/* they may straddle two lines; asking twice for one costs little */
-		__builtin_prefetch(factors);
-		__builtin_prefetch(factors + source->records->codec->factor_bytes - 1);
-	}
+	omen_records_prefetch(source->records, nodes, n);
 }
 
 static void
@@ -90,8 +79,25 @@ omen_array_source_init(OmenArraySource *source, const OmenRecords *records,
 	source->records = records;
 	source->links = links;
 	source->max_links = max_links;
-	source->prefetch_bytes = Min(records->codec->code_bytes, PREFETCH_MAX_BYTES);
 	source->query = query;
+}
+
+void
+omen_records_prefetch(const OmenRecords *records, const uint32 *nodes, int n)
+{
+	uint32		code_bytes = Min(records->codec->code_bytes, PREFETCH_MAX_BYTES);
+	uint32		last_byte = records->codec->factor_bytes - 1;
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		const char *factors = omen_records_factors(records, nodes[i]);
+
+		array_prefetch(omen_records_code(records, nodes[i]), code_bytes);
+		/* they may straddle two lines; asking twice for one costs little */
+		__builtin_prefetch(factors);
+		__builtin_prefetch(factors + last_byte);
+	}
 }
 
 void

@@ -13,19 +13,23 @@
 
 #include "src/graph/graph_build.h"
 
+#define OMEN_CACHE_LINE 64
+
 typedef struct OmenArraySource
 {
 	OmenNodeSource source;		/* first, so that pointers convert */
 	const OmenRecords *records;
 	const uint32 *links;		/* max_links per node, OMEN_NO_NODE ends a list */
 	uint32		max_links;
-	uint32		prefetch_bytes; /* of a code */
 	const OmenQuery *query;		/* prepared for records->codec; may be set later */
 } OmenArraySource;
 
 extern void omen_array_source_init(OmenArraySource *source, const OmenRecords *records,
 								   const uint32 *links, uint32 max_links,
 								   const OmenQuery *query);
+
+/* Ask for the factors and codes of n nodes. */
+extern void omen_records_prefetch(const OmenRecords *records, const uint32 *nodes, int n);
 
 /* Keys of the query to n nodes (any n). */
 extern void omen_records_keys(const OmenRecords *records, const OmenQuery *query,

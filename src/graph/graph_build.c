@@ -43,10 +43,13 @@
 #define BATCH_MATES 8
 
 /* Searches that run together. */
-#define SEARCH_GROUP 4
+#define SEARCH_GROUP 2
 
 /* Starting points: so many in each direction, see link_seeds(). */
 #define SEEDS_EACH_SIDE 2
+
+/* The lists of targets are asked for so many targets ahead. */
+#define PREFETCH_TARGETS 4
 
 /* A target of very many reverse edges considers the nearest of them only. */
 #define REVERSE_CANDIDATES 512
@@ -452,6 +455,41 @@ link_prune(LinkState *state, LinkWorker *worker, uint32 target, uint64 *edges, u
 	lists->n_clean[target] = n_kept;
 }
 
+/*
+ * Ask for what the targets to come will read: the list of one a little
+ * further on, and for the next one, if its list will not do, the codes that a
+ * selection compares.
+ */
+static void
+link_prefetch_targets(const LinkState *state, uint32 at, uint32 to)
+{
+	const LinkLists *lists = &state->lists;
+	uint32		bytes = lists->max_links * sizeof(uint32);
+	uint32		far = at + PREFETCH_TARGETS;
+	uint32		next = at + 1;
+
+	if (far < to)
+	{
+		const char *list = (const char *) link_list(lists, state->targets[far]);
+		const char *keys = (const char *) link_list_keys(lists, state->targets[far]);
+		uint32		offset;
+
+		for (offset = 0; offset < bytes; offset += OMEN_CACHE_LINE)
+		{
+			__builtin_prefetch(list + offset);
+			__builtin_prefetch(keys + offset);
+		}
+	}
+	if (next < to)
+	{
+		uint32		target = state->targets[next];
+		uint32		n_edges = state->first_edge[next + 1] - state->first_edge[next];
+
+		if (lists->n_links[target] + n_edges > lists->max_links)
+			omen_records_prefetch(state->records, link_list(lists, target), lists->n_links[target]);
+	}
+}
+
 /* Take new neighbours into the lists of a range of targets. */
 static void
 link_apply_reverse(LinkState *state, LinkWorker *worker, uint32 from, uint32 to)
@@ -466,6 +504,7 @@ link_apply_reverse(LinkState *state, LinkWorker *worker, uint32 from, uint32 to)
 		uint32		n_new = 0;
 		uint32		i;
 
+		link_prefetch_targets(state, from, to);
 		/* batch mates may have chosen each other */
 		for (i = 0; i < n_edges; i++)
 		{

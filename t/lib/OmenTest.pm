@@ -56,6 +56,14 @@ sub create_functions
 							 ORDER BY j)::real[]::vector
 			FROM generate_series(0, tiles * 8 - 1) AS j
 		$$;
+
+		CREATE FUNCTION sample_sparse(i bigint) RETURNS sparsevec
+		LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+			SELECT ('{' || string_agg(format('%s:%s', j * 100 + 1 + (hashint8(i / 10 * 64 + j) & 63),
+											 1 + (hashint8(i * 64 + j) & 255) / 256.0), ',' ORDER BY j)
+					|| '}/4000')::sparsevec
+			FROM generate_series(0, 3 + i % 37) AS j
+		$$;
 	});
 }
 
