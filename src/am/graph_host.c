@@ -7,10 +7,31 @@
  */
 #include "src/am/graph_host.h"
 
+#ifndef WIN32
+#include <sys/mman.h>
+#endif
+
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
 #define ALIGNMENT 64
+
+/* Arrays from this size on are worth huge pages: they are read at random. */
+#define HUGE_ARRAY (16 * 1024 * 1024)
+#define HUGE_PAGE (2 * 1024 * 1024)
+
+/* Ask for huge pages in the whole ones of a range; only a hint. */
+static void
+advise_huge_pages(char *start, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+	char	   *first = (char *) TYPEALIGN(HUGE_PAGE, start);
+	char	   *end = (char *) TYPEALIGN_DOWN(HUGE_PAGE, start + bytes);
+
+	if (end > first)
+		(void) madvise(first, end - first, MADV_HUGEPAGE);
+#endif
+}
 
 /* Aligned memory keeps the true start of its chunk just before itself. */
 void *
@@ -20,6 +41,8 @@ omen_host_alloc(MemoryContext context, size_t bytes)
 	char	   *aligned = (char *) TYPEALIGN(ALIGNMENT, chunk + sizeof(void *));
 
 	((void **) aligned)[-1] = chunk;
+	if (bytes >= HUGE_ARRAY)
+		advise_huge_pages(aligned, bytes);
 	return aligned;
 }
 
