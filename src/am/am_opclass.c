@@ -243,10 +243,11 @@ omen_encoder_init(OmenEncoder *encoder, Relation index, const OmenMeta *meta)
 	encoder->context = CurrentMemoryContext;
 	encoder->opclass = opclass;
 	if (meta->metric != opclass->metric || meta->vector_kind != opclass->kind ||
-		meta->dims == 0 || meta->dims > opclass->max_dims || meta->code_kind != opclass->code_kind)
+		(int32) meta->dims != TupleDescAttr(index->rd_att, 0)->atttypmod ||
+		meta->dims > opclass->max_dims || meta->code_kind != opclass->code_kind)
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" does not match its operator class",
+				 errmsg("index \"%s\" does not match its column and operator class",
 						RelationGetRelationName(index)),
 				 errhint("Please REINDEX it.")));
 	omen_codec_init(&encoder->codec, meta->code_kind, meta->metric, meta->dims);

@@ -22,12 +22,6 @@
 #include "src/graph/graph_candidate.h"
 
 /*
- * A candidate is excluded only if it is nearer to one kept by this part of
- * its key.  Lists become a little longer, and recall at equal cost better.
- */
-#define SELECT_MARGIN 0.1f
-
-/*
  * Candidates still in play, nearest first, in parallel arrays from `from` to
  * `to`.  limits: what a key to one kept must be below to exclude the
  * candidate.
@@ -107,9 +101,9 @@ omen_selector_destroy(OmenSelector *s)
 
 /* What a key to one kept must be below to exclude a candidate with this key. */
 static inline float
-select_limit(float key)
+select_limit(const OmenCodec *codec, float key)
 {
-	return key - SELECT_MARGIN * fabsf(key);
+	return key - codec->link_margin * fabsf(key);
 }
 
 /* Bring all candidates into play. */
@@ -131,7 +125,7 @@ select_begin(OmenSelector *s, const uint64 *candidates, int n)
 		open->words[at] = word;
 		open->factors[at] = omen_records_factors(records, omen_packed_node(word));
 		open->codes[at] = omen_records_code(records, omen_packed_node(word));
-		open->limits[at] = select_limit(omen_packed_key(word));
+		open->limits[at] = select_limit(s->records->codec, omen_packed_key(word));
 	}
 }
 

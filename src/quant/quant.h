@@ -99,6 +99,13 @@ struct OmenCodec
 								 * it decodes to */
 	uint32		code_bytes;		/* multiple of 16 */
 	uint32		query_bytes;	/* multiple of 64 */
+
+	/*
+	 * Linking excludes a candidate only if it is nearer to a neighbour chosen
+	 * before than to the node, by this part of its key: measured per kind.
+	 */
+	float		link_margin;
+
 	bool		has_means;		/* decode is offered, and encode takes a mean of decoded vectors */
 	bool		variable;		/* codes differ in length: code arguments below but encode's are OmenCodeRef * */
 

@@ -879,6 +879,7 @@ omen_sparse_init(OmenCodec *codec, OmenMetric metric, uint32 dims)
 	codec->identity_bytes = offsetof(SparseFactors, error); /* the scale */
 	codec->code_bytes = sizeof(OmenCodeRef);
 	codec->query_bytes = sparse_query_max_bytes();
+	codec->link_margin = 0.2f;
 	codec->variable = true;
 
 	codec->encoded_bytes = sparse_encoded_bytes;

@@ -618,6 +618,7 @@ omen_sq8_init(OmenCodec *codec, OmenMetric metric, uint32 dims)
 	codec->query_bytes = SQ8_QUERY_HEAD + TYPEALIGN(64, codec->code_bytes) +
 		TYPEALIGN(64, dims * sizeof(float));
 
+	codec->link_margin = 0.1f;
 	codec->has_means = true;
 	codec->encode = sq8_encode;
 	codec->decode = sq8_decode;
