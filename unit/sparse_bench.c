@@ -96,6 +96,7 @@ bench_tick(void *arg pg_attribute_unused(), uint32 n_done pg_attribute_unused())
 }
 
 static const OmenHost host = {NULL, bench_alloc, bench_release, bench_tick};
+static OmenTeam team;
 
 /* ---------- files ---------- */
 
@@ -230,11 +231,11 @@ build(Graph *g, const SparseVectors *base, OmenMetric metric)
 	t[0] = now();
 	encode_all(g, base);
 	t[1] = now();
-	omen_locality_order(&host, &g->records, g->order, &g->routing);
-	omen_permute(&host, g->records.factors, g->codec.factor_bytes, g->order, n);
-	omen_permute(&host, g->records.codes, g->codec.code_bytes, g->order, n);
+	omen_locality_order(&team, &g->records, g->order, &g->routing);
+	omen_permute(&team, g->records.factors, g->codec.factor_bytes, g->order, n);
+	omen_permute(&team, g->records.codes, g->codec.code_bytes, g->order, n);
 	t[2] = now();
-	omen_graph_link(&host, &g->records, &g->routing, &params, g->links);
+	omen_graph_link(&team, &g->records, &g->routing, &params, g->links);
 	t[3] = now();
 	for (i = 0; i < (size_t) n * g->max_links; i++)
 		n_links += g->links[i] != OMEN_NO_NODE;
@@ -461,6 +462,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: sparse_bench base=FILE query=FILE [option=value ...]\n");
 		return 2;
 	}
+	omen_team_alone(&team, &host);
 	base = read_vectors(option("base", NULL));
 	queries = read_vectors(option("query", NULL));
 	if (atoi(option("n", "0")) > 0)

@@ -70,6 +70,7 @@ test_tick(void *arg pg_attribute_unused(), uint32 n_done pg_attribute_unused())
 }
 
 static const OmenHost host = {NULL, test_alloc, test_release, test_tick};
+static OmenTeam team;
 
 /* ---------- vectors ---------- */
 
@@ -154,10 +155,10 @@ build_graph(Graph *g, const float *values, uint32 n, uint32 dims, OmenMetric met
 		g->codec.encode(&g->codec, values + (size_t) i * dims,
 						g->records.factors + (size_t) i * g->codec.factor_bytes,
 						g->records.codes + (size_t) i * g->codec.code_bytes);
-	omen_locality_order(&host, &g->records, g->order, &g->routing);
-	omen_permute(&host, g->records.factors, g->codec.factor_bytes, g->order, n);
-	omen_permute(&host, g->records.codes, g->codec.code_bytes, g->order, n);
-	omen_graph_link(&host, &g->records, &g->routing, &g->params, g->links);
+	omen_locality_order(&team, &g->records, g->order, &g->routing);
+	omen_permute(&team, g->records.factors, g->codec.factor_bytes, g->order, n);
+	omen_permute(&team, g->records.codes, g->codec.code_bytes, g->order, n);
+	omen_graph_link(&team, &g->records, &g->routing, &g->params, g->links);
 }
 
 static void
@@ -167,13 +168,7 @@ free_graph(Graph *g)
 	test_release(NULL, g->records.codes);
 	test_release(NULL, g->order);
 	test_release(NULL, g->links);
-	test_release(NULL, g->routing.first_sample);
-	if (g->records.n > 0)
-	{
-		test_release(NULL, g->routing.centres.factors);
-		test_release(NULL, g->routing.centres.codes);
-		test_release(NULL, g->routing.sample_nodes);
-	}
+	omen_routing_release(&team, &g->routing);
 }
 
 static uint64
@@ -480,6 +475,7 @@ main(void)
 	size_t		i;
 
 	omen_kernels_select("auto");
+	omen_team_alone(&team, &host);
 	for (i = 0; i < lengthof(tiny); i++)
 		check_graph(tiny[i], 7, OMEN_METRIC_L2, 2);
 	for (i = 0; i < lengthof(metrics); i++)

@@ -68,6 +68,7 @@ test_tick(void *arg pg_attribute_unused(), uint32 n_done pg_attribute_unused())
 }
 
 static const OmenHost host = {NULL, test_alloc, test_release, test_tick};
+static OmenTeam team;
 
 /* ---------- data ---------- */
 
@@ -177,10 +178,10 @@ build(Graph *g, uint32 n, OmenMetric metric)
 	g->params.ef_construction = 64;
 	g->order = test_alloc(NULL, sizeof(uint32) * n);
 	g->links = test_alloc(NULL, sizeof(uint32) * n * 2 * g->params.m);
-	omen_locality_order(&host, &g->records, g->order, &g->routing);
-	omen_permute(&host, g->records.factors, g->codec.factor_bytes, g->order, n);
-	omen_permute(&host, g->records.codes, g->codec.code_bytes, g->order, n);
-	omen_graph_link(&host, &g->records, &g->routing, &g->params, g->links);
+	omen_locality_order(&team, &g->records, g->order, &g->routing);
+	omen_permute(&team, g->records.factors, g->codec.factor_bytes, g->order, n);
+	omen_permute(&team, g->records.codes, g->codec.code_bytes, g->order, n);
+	omen_graph_link(&team, &g->records, &g->routing, &g->params, g->links);
 }
 
 static void
@@ -191,14 +192,7 @@ destroy(Graph *g)
 	test_release(NULL, g->bytes);
 	test_release(NULL, g->order);
 	test_release(NULL, g->links);
-	test_release(NULL, g->routing.first_sample);
-	test_release(NULL, g->routing.terms.nodes);
-	if (g->records.n > 0)
-	{
-		test_release(NULL, g->routing.centres.factors);
-		test_release(NULL, g->routing.centres.codes);
-		test_release(NULL, g->routing.sample_nodes);
-	}
+	omen_routing_release(&team, &g->routing);
 }
 
 /* ---------- the table ---------- */
@@ -371,6 +365,7 @@ check_size(uint32 n, OmenMetric metric)
 int
 main(void)
 {
+	omen_team_alone(&team, &host);
 	check_distinct();
 	check_size(0, OMEN_METRIC_COSINE);
 	check_size(1, OMEN_METRIC_COSINE);

@@ -228,6 +228,7 @@ sort_rows(OmenSegmentBuilder *builder)
 	const OmenCodec *codec = builder->codec;
 	SortEntry  *entries;
 	uint32	   *order;
+	OmenTeam	team;
 
 	qsort(builder->nulls.tids, builder->nulls.n, sizeof(ItemPointerData), compare_tids);
 	qsort(builder->undirected.tids, builder->undirected.n, sizeof(ItemPointerData), compare_tids);
@@ -246,9 +247,10 @@ sort_rows(OmenSegmentBuilder *builder)
 		order[i] = entries[i].row;
 	omen_host_release(entries);
 
-	omen_permute(&builder->host, builder->factors, codec->factor_bytes, order, builder->n);
-	omen_permute(&builder->host, builder->codes, codec->code_bytes, order, builder->n);
-	omen_permute(&builder->host, builder->tids, sizeof(ItemPointerData), order, builder->n);
+	omen_team_alone(&team, &builder->host);
+	omen_permute(&team, builder->factors, codec->factor_bytes, order, builder->n);
+	omen_permute(&team, builder->codes, codec->code_bytes, order, builder->n);
+	omen_permute(&team, builder->tids, sizeof(ItemPointerData), order, builder->n);
 	omen_host_release(order);
 	builder->sorted = true;
 }
@@ -385,11 +387,13 @@ order_nodes(OmenSegmentBuilder *builder, OmenFolded *folded, OmenRouting *routin
 	const OmenCodec *codec = builder->codec;
 	OmenRecords records = {codec, folded->n_nodes, builder->factors, builder->codes};
 	uint32	   *order = omen_host_alloc(builder->context, Max(folded->n_nodes, 1) * sizeof(uint32));
+	OmenTeam	team;
 
-	omen_locality_order(&builder->host, &records, order, routing);
-	omen_permute(&builder->host, builder->factors, codec->factor_bytes, order, folded->n_nodes);
-	omen_permute(&builder->host, builder->codes, codec->code_bytes, order, folded->n_nodes);
-	omen_permute(&builder->host, builder->tids, sizeof(ItemPointerData), order, folded->n_nodes);
+	omen_team_alone(&team, &builder->host);
+	omen_locality_order(&team, &records, order, routing);
+	omen_permute(&team, builder->factors, codec->factor_bytes, order, folded->n_nodes);
+	omen_permute(&team, builder->codes, codec->code_bytes, order, folded->n_nodes);
+	omen_permute(&team, builder->tids, sizeof(ItemPointerData), order, folded->n_nodes);
 	renumber_duplicates(builder, folded, order);
 	omen_host_release(order);
 }
@@ -412,6 +416,7 @@ omen_builder_write(OmenSegmentBuilder *builder, uint32 *segment_id)
 	uint32	   *links;
 	OmenContentSource source;
 	OmenSegmentContent content;
+	OmenTeam	team;
 	bool		written;
 
 	report_phase(builder, OMEN_PHASE_ORDER);
@@ -423,7 +428,8 @@ omen_builder_write(OmenSegmentBuilder *builder, uint32 *segment_id)
 	records = (OmenRecords) {builder->codec, folded.n_nodes, builder->factors, builder->codes};
 	links = omen_host_alloc(builder->context,
 							Max((size_t) folded.n_nodes, 1) * 2 * params.m * sizeof(uint32));
-	omen_graph_link(&builder->host, &records, &routing, &params, links);
+	omen_team_alone(&team, &builder->host);
+	omen_graph_link(&team, &records, &routing, &params, links);
 
 	report_phase(builder, OMEN_PHASE_WRITE);
 	omen_content_init(&content, &source, builder, &folded, &routing, links);

@@ -8,14 +8,16 @@
  * reads what earlier phases have written and writes only what is its own:
  *
  *	 1. link_search_batch: each node of the batch searches the graph as it was before
- *		the batch, and chooses its neighbours (forward list).
- *	 2. link_store_forward: forward lists become link lists.
- *	 3. link_group_reverse: forward links are grouped by target.
- *	 4. link_apply_reverse: each target takes in its new neighbours, once.
+ *		the batch, and chooses its neighbours (forward list).  As nothing leads
+ *		to these nodes yet, their lists can be written at once.
+ *	 2. link_group_reverse: forward links are grouped by target.
+ *	 3. link_apply_reverse: each target takes in its new neighbours, once.
  *
- * Phases 1, 2 and 4 work on ranges (of the batch, or of the targets) whose
- * outputs are disjoint, so they may be divided among workers in any way
- * without changing the result.  Batch bounds depend on counts alone.
+ * The members of a team claim ranges of the batch (1), have each a part of the
+ * nodes whose targets they group (2), and claim ranges of targets (3).
+ * Whoever does it, a node's links depend on the phase before alone; batch
+ * bounds depend on counts alone.  The first, small batches are not worth the
+ * barriers: member 0 does them.
  *
  * The order of insertion: the samples of the routing table first, then all
  * others, both in order of a hash of their number.  Within a batch, the order
@@ -48,6 +50,13 @@
 /* Starting points: so many in each direction, see link_seeds(). */
 #define SEEDS_EACH_SIDE 2
 
+/* Batches below this are done by one member. */
+#define TEAM_BATCH 64
+
+/* A team claims so many searches, or targets, at a time. */
+#define SEARCH_PIECE 8
+#define TARGET_PIECE 32
+
 /* The lists of targets are asked for so many targets ahead. */
 #define PREFETCH_TARGETS 4
 
@@ -63,55 +72,93 @@ typedef struct LinkSearch
 	uint32		at;				/* place in the batch */
 } LinkSearch;
 
-/* What one worker needs for itself. */
-typedef struct LinkWorker
+/* The targets that one member has grouped. */
+typedef struct LinkTargets
 {
+	uint32		claim;
+	uint32		first;			/* place of the first one in targets and first_edge */
+	uint32		n;
+	uint32		unused[13];		/* a cache line for each member */
+} LinkTargets;
+
+/* Shared by the team; an array of LinkTargets follows, one for each member. */
+typedef struct LinkShared
+{
+	uint32		order_claim;
+	uint32		search_claim;
+	uint32		unused[14];
+	LinkTargets members[FLEXIBLE_ARRAY_MEMBER];
+} LinkShared;
+
+/* Of each member its own; arrays marked (shared) are the team's. */
+typedef struct LinkState
+{
+	const OmenTeam *team;
+	const OmenRecords *records;
+	const OmenRouting *routing;
+	LinkShared *shared;
+	LinkLists	lists;			/* (shared) */
+	uint32		m;
+	uint32		ef;
+
+	uint32	   *order;			/* (shared) nodes in the order of their insertion */
+	uint32	   *batch_starts;	/* n_batches + 1 */
+	uint32		n_batches;
+	uint32		n_in;			/* nodes inserted */
+	uint64	   *inserted;		/* (shared) one bit per node */
+
+	/* the batch: nodes in ascending order */
+	const uint32 *batch;
+	uint32		n_batch;
+
+	/* its forward links, grouped by target (shared) */
+	uint32	   *target_count;	/* per node of the graph; all 0 between batches */
+	uint32	   *targets;		/* see LinkTargets */
+	uint32	   *first_edge;		/* per target, and one more for each member */
+	uint64	   *edges;			/* packed words: key and the link's source */
+
+	/* for this member's searches and selections */
 	LinkSearch	group[SEARCH_GROUP];
 	OmenSelector *selector;
 	uint64	   *candidates;
 	uint64	   *chosen;			/* OMEN_MAX_LINKS */
 	uint32		max_candidates;
-} LinkWorker;
-
-typedef struct LinkState
-{
-	const OmenHost *host;
-	const OmenRecords *records;
-	const OmenRouting *routing;
-	LinkLists	lists;
-	uint32		m;
-	uint32		ef;
-
-	uint32		n_in;			/* nodes inserted */
-	uint64	   *inserted;		/* one bit per node */
-
-	/* the batch: nodes in ascending order, and their forward lists */
-	uint32	   *batch;
-	uint32		n_batch;
-	uint64	   *forward;		/* m packed words per node of the batch */
-	uint8	   *n_forward;
-	uint8	   *n_forward_clean;
-
-	/* its forward links, grouped by target */
-	uint32	   *target_count;	/* per node of the graph; all 0 between batches */
-	uint32	   *targets;
-	uint32		n_targets;
-	uint32	   *first_edge;		/* per target, and one more */
-	uint64	   *edges;			/* packed words: key and the link's source */
-
-	LinkWorker	worker;
 } LinkState;
 
 static void *
 link_alloc(LinkState *state, size_t bytes)
 {
-	return state->host->alloc(state->host->arg, bytes);
+	return state->team->host.alloc(state->team->host.arg, bytes);
 }
 
 static void
 link_release(LinkState *state, void *pointer)
 {
-	state->host->release(state->host->arg, pointer);
+	state->team->host.release(state->team->host.arg, pointer);
+}
+
+static void
+link_tick(LinkState *state, uint32 n_done)
+{
+	state->team->host.tick(state->team->host.arg, n_done);
+}
+
+static void *
+link_share(LinkState *state, size_t bytes)
+{
+	return state->team->share(state->team->arg, bytes);
+}
+
+static void
+link_unshare(LinkState *state, void *memory)
+{
+	state->team->unshare(state->team->arg, memory);
+}
+
+static void
+link_barrier(LinkState *state)
+{
+	state->team->barrier(state->team->arg);
 }
 
 static inline bool
@@ -257,7 +304,7 @@ link_run_group(LinkSearch *group, int n)
 static int
 link_add_mates(LinkState *state, const LinkSearch *s, uint64 *candidates, int n)
 {
-	uint32		mates[2 * BATCH_MATES];
+	uint32		mates[2 * BATCH_MATES] = {0};
 	float		keys[2 * BATCH_MATES];
 	uint64		words[2 * BATCH_MATES];
 	uint32		from = s->at > BATCH_MATES ? s->at - BATCH_MATES : 0;
@@ -278,11 +325,13 @@ link_add_mates(LinkState *state, const LinkSearch *s, uint64 *candidates, int n)
 	return n + n_mates;
 }
 
-/* Choose a forward list from what the search has found. */
+/* Choose a forward list from what the search has found, and store it. */
 static void
-link_choose_forward(LinkState *state, LinkWorker *worker, LinkSearch *s)
+link_choose_forward(LinkState *state, LinkSearch *s)
 {
-	uint64	   *candidates = worker->candidates;
+	LinkLists  *lists = &state->lists;
+	uint32		node = state->batch[s->at];
+	uint64	   *candidates = state->candidates;
 	const uint64 *found;
 	int			n = omen_search_packed_results(s->search, &found);
 	int			n_kept;
@@ -291,14 +340,16 @@ link_choose_forward(LinkState *state, LinkWorker *worker, LinkSearch *s)
 	for (i = 0; i < n; i++)
 		candidates[i] = found[i] & ~OMEN_PACKED_FLAG;
 	n = link_add_mates(state, s, candidates, n);
-	state->n_forward[s->at] =
-		omen_select_neighbours(worker->selector, candidates, n, state->m, state->m,
-							   state->forward + (size_t) s->at * state->m, &n_kept);
-	state->n_forward_clean[s->at] = n_kept;
+	n = omen_select_neighbours(state->selector, candidates, n, state->m, state->m,
+							   state->chosen, &n_kept);
+	for (i = 0; i < n; i++)
+		link_append(lists, node, omen_packed_node(state->chosen[i]),
+					omen_packed_key(state->chosen[i]));
+	lists->n_clean[node] = n_kept;
 }
 
 static void
-link_search_batch(LinkState *state, LinkWorker *worker, uint32 from, uint32 to)
+link_search_range(LinkState *state, uint32 from, uint32 to)
 {
 	for (; from < to; from += SEARCH_GROUP)
 	{
@@ -306,91 +357,118 @@ link_search_batch(LinkState *state, LinkWorker *worker, uint32 from, uint32 to)
 		int			i;
 
 		for (i = 0; i < n; i++)
-			link_begin_search(state, &worker->group[i], from + i);
-		link_run_group(worker->group, n);
+			link_begin_search(state, &state->group[i], from + i);
+		link_run_group(state->group, n);
 		for (i = 0; i < n; i++)
-			link_choose_forward(state, worker, &worker->group[i]);
-		state->host->tick(state->host->arg, state->n_in + from);
+			link_choose_forward(state, &state->group[i]);
+		link_tick(state, state->n_in + from);
 	}
 }
 
-/* ---------- phases 2 and 3: store and group ---------- */
-
 static void
-link_store_forward(LinkState *state, uint32 from, uint32 to)
+link_search_batch(LinkState *state)
 {
-	for (; from < to; from++)
-	{
-		uint32		node = state->batch[from];
-		const uint64 *forward = state->forward + (size_t) from * state->m;
-		int			i;
+	uint32		from;
+	uint32		to;
 
-		for (i = 0; i < state->n_forward[from]; i++)
-			link_append(&state->lists, node, omen_packed_node(forward[i]),
-						omen_packed_key(forward[i]));
-		state->lists.n_clean[node] = state->n_forward_clean[from];
-	}
+	while (omen_team_claim(&state->shared->search_claim, SEARCH_PIECE, state->n_batch, &from, &to))
+		link_search_range(state, from, to);
 }
 
-/* Count the links to each target, and give each a range of edges. */
+/* ---------- phase 2: group ---------- */
+
+/*
+ * Count the links to each target among this member's nodes, from .. to, and
+ * those to targets before them.
+ */
 static void
-link_count_targets(LinkState *state)
+link_count_targets(LinkState *state, LinkTargets *mine, uint32 from, uint32 to)
 {
-	uint32		total = 0;
+	const LinkLists *lists = &state->lists;
+	uint32		n_before = 0;
 	uint32		at;
-	int			i;
+	uint32		i;
 
-	state->n_targets = 0;
+	/* there are no more targets than links, so this place will do for both */
 	for (at = 0; at < state->n_batch; at++)
 	{
-		const uint64 *forward = state->forward + (size_t) at * state->m;
+		const uint32 *list = link_list(lists, state->batch[at]);
 
-		for (i = 0; i < state->n_forward[at]; i++)
+		for (i = 0; i < lists->n_links[state->batch[at]]; i++)
+			n_before += (list[i] < from);
+	}
+	mine->first = n_before;
+	mine->n = 0;
+	for (at = 0; at < state->n_batch; at++)
+	{
+		const uint32 *list = link_list(lists, state->batch[at]);
+
+		for (i = 0; i < lists->n_links[state->batch[at]]; i++)
 		{
-			uint32		target = omen_packed_node(forward[i]);
+			uint32		target = list[i];
 
-			if (state->target_count[target]++ == 0)
-				state->targets[state->n_targets++] = target;
+			if (target >= from && target < to && state->target_count[target]++ == 0)
+				state->targets[mine->first + mine->n++] = target;
 		}
 	}
-	for (at = 0; at < state->n_targets; at++)
-	{
-		uint32		count = state->target_count[state->targets[at]];
-
-		state->first_edge[at] = total;
-		state->target_count[state->targets[at]] = total;
-		total += count;
-	}
-	state->first_edge[at] = total;
 }
 
-/* A target's edges are in the order of the batch, that is of their nodes. */
+/* Turn counts into places: target_count becomes where the next edge goes. */
+static void
+link_place_targets(LinkState *state, const LinkTargets *mine)
+{
+	uint32	   *first_edge = state->first_edge + mine->first + state->team->member;
+	uint32		total = mine->first;
+	uint32		i;
+
+	for (i = 0; i < mine->n; i++)
+	{
+		uint32	   *count = &state->target_count[state->targets[mine->first + i]];
+
+		first_edge[i] = total;
+		total += *count;
+		*count = first_edge[i];
+	}
+	first_edge[i] = total;
+}
+
+/*
+ * A target's edges are in the order of the batch, that is of their nodes.
+ * Each member does it for a part of the graph's nodes.
+ */
 static void
 link_group_reverse(LinkState *state)
 {
+	const LinkLists *lists = &state->lists;
+	LinkTargets *mine = &state->shared->members[state->team->member];
+	uint32		from;
+	uint32		to;
 	uint32		at;
-	int			i;
+	uint32		i;
 
-	link_count_targets(state);
+	mine->claim = 0;
+	omen_team_part(state->team, state->records->n, &from, &to);
+	link_count_targets(state, mine, from, to);
+	link_place_targets(state, mine);
 	for (at = 0; at < state->n_batch; at++)
 	{
-		const uint64 *forward = state->forward + (size_t) at * state->m;
+		uint32		node = state->batch[at];
+		const uint32 *list = link_list(lists, node);
+		const float *keys = link_list_keys(lists, node);
 
-		for (i = 0; i < state->n_forward[at]; i++)
+		for (i = 0; i < lists->n_links[node]; i++)
 		{
-			uint32		target = omen_packed_node(forward[i]);
-
-			state->edges[state->target_count[target]++] =
-				omen_packed_make(omen_packed_key(forward[i]), state->batch[at]);
+			if (list[i] >= from && list[i] < to)
+				state->edges[state->target_count[list[i]]++] = omen_packed_make(keys[i], node);
 		}
 		if (at % 1024 == 0)
-			state->host->tick(state->host->arg, state->n_in);
+			link_tick(state, state->n_in);
 	}
-	for (at = 0; at < state->n_targets; at++)
-		state->target_count[state->targets[at]] = 0;
+	for (i = 0; i < mine->n; i++)
+		state->target_count[state->targets[mine->first + i]] = 0;
 }
 
-/* ---------- phase 4: reverse edges ---------- */
+/* ---------- phase 3: reverse edges ---------- */
 
 static bool
 link_exists(const LinkState *state, uint32 node, uint32 link)
@@ -417,12 +495,12 @@ link_prune_fill(uint32 max_links)
 
 /* Replace a target's list by a selection from it and the new edges. */
 static void
-link_prune(LinkState *state, LinkWorker *worker, uint32 target, uint64 *edges, uint32 n_edges)
+link_prune(LinkState *state, uint32 target, uint64 *edges, uint32 n_edges)
 {
 	LinkLists  *lists = &state->lists;
 	uint32	   *list = link_list(lists, target);
 	float	   *keys = link_list_keys(lists, target);
-	uint64	   *candidates = worker->candidates;
+	uint64	   *candidates = state->candidates;
 	int			n = lists->n_links[target];
 	int			n_kept;
 	int			i;
@@ -442,12 +520,12 @@ link_prune(LinkState *state, LinkWorker *worker, uint32 target, uint64 *edges, u
 	n += n_edges;
 	omen_packed_sort_runs(candidates, n);
 
-	n = omen_select_neighbours(worker->selector, candidates, n, lists->max_links,
-							   link_prune_fill(lists->max_links), worker->chosen, &n_kept);
+	n = omen_select_neighbours(state->selector, candidates, n, lists->max_links,
+							   link_prune_fill(lists->max_links), state->chosen, &n_kept);
 	for (i = 0; i < n; i++)
 	{
-		list[i] = omen_packed_node(worker->chosen[i]);
-		keys[i] = omen_packed_key(worker->chosen[i]);
+		list[i] = omen_packed_node(state->chosen[i]);
+		keys[i] = omen_packed_key(state->chosen[i]);
 	}
 	for (; i < lists->n_links[target]; i++)
 		list[i] = OMEN_NO_NODE;
@@ -461,7 +539,8 @@ link_prune(LinkState *state, LinkWorker *worker, uint32 target, uint64 *edges, u
  * selection compares.
  */
 static void
-link_prefetch_targets(const LinkState *state, uint32 at, uint32 to)
+link_prefetch_targets(const LinkState *state, const uint32 *targets, const uint32 *first_edge,
+					  uint32 at, uint32 to)
 {
 	const LinkLists *lists = &state->lists;
 	uint32		bytes = lists->max_links * sizeof(uint32);
@@ -470,8 +549,8 @@ link_prefetch_targets(const LinkState *state, uint32 at, uint32 to)
 
 	if (far < to)
 	{
-		const char *list = (const char *) link_list(lists, state->targets[far]);
-		const char *keys = (const char *) link_list_keys(lists, state->targets[far]);
+		const char *list = (const char *) link_list(lists, targets[far]);
+		const char *keys = (const char *) link_list_keys(lists, targets[far]);
 		uint32		offset;
 
 		for (offset = 0; offset < bytes; offset += OMEN_CACHE_LINE)
@@ -482,68 +561,152 @@ link_prefetch_targets(const LinkState *state, uint32 at, uint32 to)
 	}
 	if (next < to)
 	{
-		uint32		target = state->targets[next];
-		uint32		n_edges = state->first_edge[next + 1] - state->first_edge[next];
+		uint32		target = targets[next];
+		uint32		n_edges = first_edge[next + 1] - first_edge[next];
 
 		if (lists->n_links[target] + n_edges > lists->max_links)
 			omen_records_prefetch(state->records, link_list(lists, target), lists->n_links[target]);
 	}
 }
 
-/* Take new neighbours into the lists of a range of targets. */
+/* Take new neighbours into a target's list. */
 static void
-link_apply_reverse(LinkState *state, LinkWorker *worker, uint32 from, uint32 to)
+link_add_reverse(LinkState *state, uint32 target, uint64 *edges, uint32 n_edges)
 {
 	LinkLists  *lists = &state->lists;
+	uint32		n_new = 0;
+	uint32		i;
 
-	for (; from < to; from++)
+	/* batch mates may have chosen each other */
+	for (i = 0; i < n_edges; i++)
 	{
-		uint32		target = state->targets[from];
-		uint64	   *edges = state->edges + state->first_edge[from];
-		uint32		n_edges = state->first_edge[from + 1] - state->first_edge[from];
-		uint32		n_new = 0;
-		uint32		i;
-
-		link_prefetch_targets(state, from, to);
-		/* batch mates may have chosen each other */
-		for (i = 0; i < n_edges; i++)
-		{
-			if (!link_exists(state, target, omen_packed_node(edges[i])))
-				edges[n_new++] = edges[i];
-		}
-		if (lists->n_links[target] + n_new > lists->max_links)
-			link_prune(state, worker, target, edges, n_new);
-		else
-		{
-			for (i = 0; i < n_new; i++)
-				link_append(lists, target, omen_packed_node(edges[i]),
-							omen_packed_key(edges[i]));
-		}
-		if (from % 64 == 0)
-			state->host->tick(state->host->arg, state->n_in);
+		if (!link_exists(state, target, omen_packed_node(edges[i])))
+			edges[n_new++] = edges[i];
 	}
+	if (lists->n_links[target] + n_new > lists->max_links)
+		link_prune(state, target, edges, n_new);
+	else
+	{
+		for (i = 0; i < n_new; i++)
+			link_append(lists, target, omen_packed_node(edges[i]), omen_packed_key(edges[i]));
+	}
+}
+
+/* The targets that a member has grouped, as far as nobody else takes them. */
+static void
+link_apply_grouped(LinkState *state, int member)
+{
+	LinkTargets *group = &state->shared->members[member];
+	const uint32 *targets = state->targets + group->first;
+	const uint32 *first_edge = state->first_edge + group->first + member;
+	uint32		from;
+	uint32		to;
+
+	while (omen_team_claim(&group->claim, TARGET_PIECE, group->n, &from, &to))
+	{
+		for (; from < to; from++)
+		{
+			link_prefetch_targets(state, targets, first_edge, from, to);
+			link_add_reverse(state, targets[from], state->edges + first_edge[from],
+							 first_edge[from + 1] - first_edge[from]);
+			if (from % 64 == 0)
+				link_tick(state, state->n_in);
+		}
+	}
+}
+
+/* One's own first, then what others have not come to yet. */
+static void
+link_apply_reverse(LinkState *state)
+{
+	int			n_members = state->team->n_members;
+	int			i;
+
+	for (i = 0; i < n_members; i++)
+		link_apply_grouped(state, (state->team->member + i) % n_members);
 }
 
 /* ---------- batches ---------- */
 
-/* Insert the nodes order[0 .. n), packed words whose node counts. */
+/* No one looks for inserted nodes, or claims searches, until the next batch. */
 static void
-link_insert_batch(LinkState *state, const uint64 *order, uint32 n)
+link_mark_inserted(LinkState *state)
 {
 	uint32		i;
 
-	for (i = 0; i < n; i++)
-		state->batch[i] = (uint32) order[i];
-	state->n_batch = n;
-
-	link_search_batch(state, &state->worker, 0, n);
-	link_store_forward(state, 0, n);
-	link_group_reverse(state);
-	link_apply_reverse(state, &state->worker, 0, state->n_targets);
-
-	for (i = 0; i < n; i++)
+	for (i = 0; i < state->n_batch; i++)
 		state->inserted[state->batch[i] / 64] |= UINT64CONST(1) << (state->batch[i] % 64);
-	state->n_in += n;
+	state->shared->search_claim = 0;
+}
+
+/* Insert the batches from .. to, each of the size for its place. */
+static void
+link_insert_batches(LinkState *state, uint32 from, uint32 to)
+{
+	for (; from < to; from++)
+	{
+		state->n_in = state->batch_starts[from];
+		state->batch = state->order + state->n_in;
+		state->n_batch = state->batch_starts[from + 1] - state->n_in;
+
+		link_search_batch(state);
+		link_barrier(state);
+		if (omen_team_leads(state->team))
+			link_mark_inserted(state);
+		link_group_reverse(state);
+		link_barrier(state);
+		link_apply_reverse(state);
+		link_barrier(state);
+	}
+}
+
+/* The first batches alone, the others as a team. */
+static void
+link_insert_all(LinkState *state)
+{
+	const OmenTeam *team = state->team;
+	OmenTeam	alone;
+	uint32		first = 0;
+
+	while (first < state->n_batches &&
+		   state->batch_starts[first + 1] - state->batch_starts[first] < TEAM_BATCH)
+		first++;
+	if (omen_team_leads(team))
+	{
+		omen_team_alone(&alone, &team->host);
+		state->team = &alone;
+		link_insert_batches(state, 0, first);
+		state->team = team;
+	}
+	link_barrier(state);
+	link_insert_batches(state, first, state->n_batches);
+}
+
+/* ---------- the order of insertion ---------- */
+
+static uint32
+link_batch_size(uint32 n_in)
+{
+	return Max((uint32) ((uint64) n_in * BATCH_PERCENT / 100), 1);
+}
+
+/* Where batches begin, if starts is not NULL; returns how many there are. */
+static uint32
+link_batch_starts(uint32 n, uint32 *starts)
+{
+	uint32		n_batches = 0;
+	uint32		n_in = 0;
+
+	while (n_in < n)
+	{
+		if (starts)
+			starts[n_batches] = n_in;
+		n_batches++;
+		n_in += Min(link_batch_size(n_in), n - n_in);
+	}
+	if (starts)
+		starts[n_batches] = n;
+	return n_batches;
 }
 
 /* Finalizer of MurmurHash3: a permutation of the 32-bit numbers. */
@@ -558,173 +721,175 @@ link_hash(uint32 x)
 	return x;
 }
 
+/* Its inverse. */
+static inline uint32
+link_unhash(uint32 x)
+{
+	x ^= x >> 16;
+	x *= 0x7ed1b41dU;
+	x ^= (x >> 13) ^ (x >> 26);
+	x *= 0xa5cb9243U;
+	x ^= x >> 16;
+	return x;
+}
+
 /*
- * The order of insertion: hash and node number in each word, the samples (in
- * their own order) first.
+ * All nodes in order of their hashes, the samples first: hashes are sorted,
+ * and then turned back into what they are hashes of.
  */
-static uint64 *
-link_make_order(LinkState *state)
+static void
+link_hashed_order(const LinkState *state)
 {
 	uint32		n = state->records->n;
 	const OmenRouting *routing = state->routing;
-	uint64	   *order = link_alloc(state, sizeof(uint64) * n);
-	uint64	   *others = order + routing->n_samples;
+	uint32	   *order = state->order;
+	uint32	   *others = order + routing->n_samples;
 	uint32		sample = 0;
 	uint32		n_others = 0;
 	uint32		node;
+	uint32		i;
 
 	for (node = 0; node < n; node++)
 	{
-		uint64		word = ((uint64) link_hash(node) << 32) | node;
-
 		if (sample < routing->n_samples && routing->sample_nodes[sample] == node)
-			order[sample++] = word;
+			order[sample++] = link_hash(node);
 		else
-			others[n_others++] = word;
+			others[n_others++] = link_hash(node);
 	}
-	omen_packed_sort(order, sample);
-	omen_packed_sort(others, n_others);
-	return order;
-}
-
-/* A batch's order is by number: clear the hashes, then sort. */
-static void
-link_sort_batch(uint64 *order, uint32 n)
-{
-	uint32		i;
-
+	omen_nodes_sort(order, sample);
+	omen_nodes_sort(others, n_others);
 	for (i = 0; i < n; i++)
-		order[i] = (uint32) order[i];
-	omen_packed_sort(order, n);
+		order[i] = link_unhash(order[i]);
 }
 
-static uint32
-link_batch_size(uint32 n_in)
-{
-	return Max((uint32) ((uint64) n_in * BATCH_PERCENT / 100), 1);
-}
-
+/* Within a batch, the order is by number. */
 static void
-link_insert_all(LinkState *state)
+link_make_order(LinkState *state)
 {
-	uint32		n = state->records->n;
-	uint64	   *order = link_make_order(state);
+	uint32		batch;
+	uint32		next;
 
-	while (state->n_in < n)
-	{
-		uint32		n_batch = Min(link_batch_size(state->n_in), n - state->n_in);
-
-		link_sort_batch(order + state->n_in, n_batch);
-		link_insert_batch(state, order + state->n_in, n_batch);
-	}
-	link_release(state, order);
+	if (omen_team_leads(state->team))
+		link_hashed_order(state);
+	link_barrier(state);
+	while (omen_team_claim(&state->shared->order_claim, 1, state->n_batches, &batch, &next))
+		omen_nodes_sort(state->order + state->batch_starts[batch],
+						state->batch_starts[next] - state->batch_starts[batch]);
+	link_barrier(state);
 }
 
 /* ---------- the whole ---------- */
 
 static void
-worker_begin(LinkState *state, LinkWorker *worker)
+link_begin_searches(LinkState *state)
 {
+	const OmenHost *host = &state->team->host;
 	int			i;
 
-	worker->max_candidates = Max(state->ef + 2 * BATCH_MATES,
-								 state->lists.max_links + REVERSE_CANDIDATES);
-	worker->candidates = link_alloc(state, sizeof(uint64) * worker->max_candidates);
-	worker->chosen = link_alloc(state, sizeof(uint64) * OMEN_MAX_LINKS);
-	worker->selector = omen_selector_create(state->host, state->records,
-											worker->max_candidates);
+	state->max_candidates = Max(state->ef + 2 * BATCH_MATES,
+								state->lists.max_links + REVERSE_CANDIDATES);
+	state->candidates = link_alloc(state, sizeof(uint64) * state->max_candidates);
+	state->chosen = link_alloc(state, sizeof(uint64) * OMEN_MAX_LINKS);
+	state->selector = omen_selector_create(host, state->records, state->max_candidates);
 	for (i = 0; i < SEARCH_GROUP; i++)
 	{
-		LinkSearch *s = &worker->group[i];
+		LinkSearch *s = &state->group[i];
 
 		s->query = link_alloc(state, state->records->codec->query_bytes);
-		s->search = omen_search_create(state->host);
+		s->search = omen_search_create(host);
 		omen_array_source_init(&s->source, state->records, state->lists.links,
 							   state->lists.max_links, s->query);
 	}
 }
 
 static void
-worker_end(LinkState *state, LinkWorker *worker)
+link_end_searches(LinkState *state)
 {
 	int			i;
 
-	link_release(state, worker->candidates);
-	link_release(state, worker->chosen);
-	omen_selector_destroy(worker->selector);
+	link_release(state, state->candidates);
+	link_release(state, state->chosen);
+	omen_selector_destroy(state->selector);
 	for (i = 0; i < SEARCH_GROUP; i++)
 	{
-		link_release(state, worker->group[i].query);
-		omen_search_destroy(worker->group[i].search);
+		link_release(state, state->group[i].query);
+		omen_search_destroy(state->group[i].search);
 	}
 }
 
-/* Allocate and zero. */
-static void *
-link_alloc0(LinkState *state, size_t bytes)
+/* The caller's links, all empty; each member clears a part. */
+static void
+link_begin_lists(LinkState *state, uint32 *links)
 {
-	void	   *memory = link_alloc(state, bytes);
+	uint32		n = state->records->n;
+	LinkLists  *lists = &state->lists;
+	uint32		from;
+	uint32		to;
 
-	memset(memory, 0, bytes);
-	return memory;
+	lists->records = state->records;
+	lists->max_links = 2 * state->m;
+	lists->links = links;
+	omen_team_part(state->team, n, &from, &to);
+	memset(link_list(lists, from), 0xff, sizeof(uint32) * (to - from) * lists->max_links);
+	lists->keys = link_share(state, sizeof(float) * n * lists->max_links);
+	lists->n_links = link_share(state, n);
+	lists->n_clean = link_share(state, n);
 }
 
 static void
-link_begin(LinkState *state, const OmenHost *host, const OmenRecords *records,
+link_begin(LinkState *state, const OmenTeam *team, const OmenRecords *records,
 		   const OmenRouting *routing, const OmenGraphParams *params, uint32 *links)
 {
 	uint32		n = records->n;
-	uint32		max_links = 2 * params->m;
-	uint32		max_batch = link_batch_size(n);
-	uint32		max_edges = max_batch * params->m;
+	uint32		max_edges = link_batch_size(n) * params->m;
 
 	memset(state, 0, sizeof(*state));
-	state->host = host;
+	state->team = team;
 	state->records = records;
 	state->routing = routing;
 	state->m = params->m;
 	state->ef = params->ef_construction;
+	state->n_batches = link_batch_starts(n, NULL);
+	state->batch_starts = link_alloc(state, sizeof(uint32) * (state->n_batches + 1));
+	link_batch_starts(n, state->batch_starts);
+	link_begin_lists(state, links);
 
-	state->lists.records = records;
-	state->lists.max_links = max_links;
-	state->lists.links = links;
-	memset(links, 0xff, sizeof(uint32) * n * max_links);
-	state->lists.keys = link_alloc(state, sizeof(float) * n * max_links);
-	state->lists.n_links = link_alloc0(state, n + 1);
-	state->lists.n_clean = link_alloc0(state, n + 1);
-	state->inserted = link_alloc0(state, sizeof(uint64) * (n / 64 + 1));
+	state->shared = link_share(state, offsetof(LinkShared, members) +
+							   sizeof(LinkTargets) * team->n_members);
+	state->order = link_share(state, sizeof(uint32) * n);
+	state->inserted = link_share(state, sizeof(uint64) * (n / 64 + 1));
+	state->target_count = link_share(state, sizeof(uint32) * n);
+	state->targets = link_share(state, sizeof(uint32) * max_edges);
+	state->first_edge = link_share(state, sizeof(uint32) * (max_edges + team->n_members));
+	state->edges = link_share(state, sizeof(uint64) * max_edges);
+	link_begin_searches(state);
+}
 
-	state->batch = link_alloc(state, sizeof(uint32) * max_batch);
-	state->forward = link_alloc(state, sizeof(uint64) * max_edges);
-	state->n_forward = link_alloc(state, max_batch);
-	state->n_forward_clean = link_alloc(state, max_batch);
-	state->target_count = link_alloc0(state, sizeof(uint32) * (n + 1));
-	state->targets = link_alloc(state, sizeof(uint32) * max_edges);
-	state->first_edge = link_alloc(state, sizeof(uint32) * (max_edges + 1));
-	state->edges = link_alloc(state, sizeof(uint64) * max_edges);
-	worker_begin(state, &state->worker);
+/* What only the insertion needs; the lists stay. */
+static void
+link_end_insertion(LinkState *state)
+{
+	link_end_searches(state);
+	link_release(state, state->batch_starts);
+	link_unshare(state, state->shared);
+	link_unshare(state, state->order);
+	link_unshare(state, state->inserted);
+	link_unshare(state, state->target_count);
+	link_unshare(state, state->targets);
+	link_unshare(state, state->first_edge);
+	link_unshare(state, state->edges);
 }
 
 static void
 link_end(LinkState *state)
 {
-	worker_end(state, &state->worker);
-	link_release(state, state->lists.keys);
-	link_release(state, state->lists.n_links);
-	link_release(state, state->lists.n_clean);
-	link_release(state, state->inserted);
-	link_release(state, state->batch);
-	link_release(state, state->forward);
-	link_release(state, state->n_forward);
-	link_release(state, state->n_forward_clean);
-	link_release(state, state->target_count);
-	link_release(state, state->targets);
-	link_release(state, state->first_edge);
-	link_release(state, state->edges);
+	link_unshare(state, state->lists.keys);
+	link_unshare(state, state->lists.n_links);
+	link_unshare(state, state->lists.n_clean);
 }
 
 void
-omen_graph_link(const OmenHost *host, const OmenRecords *records,
+omen_graph_link(const OmenTeam *team, const OmenRecords *records,
 				const OmenRouting *routing, const OmenGraphParams *params,
 				uint32 *links)
 {
@@ -732,19 +897,22 @@ omen_graph_link(const OmenHost *host, const OmenRecords *records,
 
 	if (records->n == 0)
 		return;
-	link_begin(&state, host, records, routing, params, links);
+	link_begin(&state, team, records, routing, params, links);
+	link_make_order(&state);
 	link_insert_all(&state);
-	omen_graph_reach(host, &state.lists, routing, state.ef);
+	link_end_insertion(&state);
+	if (omen_team_leads(team))
+		omen_graph_reach(&team->host, &state.lists, routing, state.ef);
 	link_end(&state);
 }
 
 size_t
 omen_graph_link_bytes(const OmenCodec *codec, const OmenGraphParams *params)
 {
-	size_t		per_batch_edge = 2 * sizeof(uint64) + 2 * sizeof(uint32);
+	size_t		per_batch_edge = sizeof(uint64) + 2 * sizeof(uint32);
 	size_t		batch = params->m * per_batch_edge * BATCH_PERCENT / 100;
 	size_t		terms = codec->code_term ? OMEN_TERM_NODES * sizeof(uint32) : 0;
 
 	/* keys; the order of insertion; counts and lengths; the batch; the table of terms */
-	return 2 * params->m * sizeof(float) + sizeof(uint64) + 2 * sizeof(uint32) + batch + terms;
+	return 2 * params->m * sizeof(float) + sizeof(uint32) + sizeof(uint32) + 2 + batch + terms;
 }

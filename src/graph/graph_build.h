@@ -4,13 +4,18 @@
  *	  From an array of codes to a numbered, routed, linked graph.
  *
  * The three steps of a bulk build, each deterministic: the result depends on
- * the input arrays and the parameters alone, not on time, machine or (later)
- * the number of workers.
+ * the input arrays and the parameters alone, not on time, machine or the team
+ * that does it.
  *
  *	 1. omen_locality_order: number the nodes so that near vectors have near
  *		numbers, and choose the samples of the routing table on the way.
- *	 2. the caller puts its arrays into that order (omen_permute_records).
+ *	 2. the caller puts its arrays into that order (omen_permute).
  *	 3. omen_graph_link: fill in the neighbour lists.
+ *
+ * All of them are collective (graph_team.h), and the arrays that they are
+ * given are seen by all members.  An exception are the codes of a codec of
+ * variable length: they are pointers, so members with address spaces of their
+ * own have each an array of them, and permute it as a team of one.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,6 +23,7 @@
 #define OMEN_GRAPH_BUILD_H
 
 #include "src/graph/graph_search.h"
+#include "src/graph/graph_team.h"
 
 /* n records in two parallel arrays with the codec's strides. */
 typedef struct OmenRecords
@@ -56,14 +62,15 @@ typedef struct OmenRouting
 } OmenRouting;
 
 /*
- * order[new number] = old number, n entries of the caller's.  The routing
- * table is allocated from host.
+ * order[new number] = old number, n entries of the caller's.  Each member gets
+ * a routing table of its own, but for the terms, which are shared.
  */
-extern void omen_locality_order(const OmenHost *host, const OmenRecords *records,
+extern void omen_locality_order(const OmenTeam *team, const OmenRecords *records,
 								uint32 *order, OmenRouting *routing);
+extern void omen_routing_release(const OmenTeam *team, OmenRouting *routing);
 
 /* In place: element i of the result is element order[i]; order is kept. */
-extern void omen_permute(const OmenHost *host, void *elements, size_t element_bytes,
+extern void omen_permute(const OmenTeam *team, void *elements, size_t element_bytes,
 						 const uint32 *order, uint32 n);
 
 typedef struct OmenGraphParams
@@ -77,11 +84,14 @@ typedef struct OmenGraphParams
  * links: n * 2m entries, caller's; unused ones at the end of a list become
  * OMEN_NO_NODE.
  */
-extern void omen_graph_link(const OmenHost *host, const OmenRecords *records,
+extern void omen_graph_link(const OmenTeam *team, const OmenRecords *records,
 							const OmenRouting *routing, const OmenGraphParams *params,
 							uint32 *links);
 
-/* Bytes per node that omen_graph_link allocates itself, for the memory budget. */
+/*
+ * Bytes per node that omen_graph_link allocates itself, shared memory and that
+ * of all members together, for the memory budget.
+ */
 extern size_t omen_graph_link_bytes(const OmenCodec *codec, const OmenGraphParams *params);
 
 /*

@@ -17,6 +17,13 @@
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
+#define ST_SORT nodes_sort
+#define ST_ELEMENT_TYPE uint32
+#define ST_COMPARE(a, b) ((*(a) > *(b)) - (*(a) < *(b)))
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 /* Below this, insertion sort is the fastest. */
 #define PACKED_INSERTION_SORT 24
 
@@ -58,6 +65,12 @@ omen_packed_sort_runs(uint64 *packed, size_t n)
 		packed_insertion_sort(packed, n);
 	else
 		packed_sort(packed, n);
+}
+
+void
+omen_nodes_sort(uint32 *nodes, size_t n)
+{
+	nodes_sort(nodes, n);
 }
 
 /* From the end, in place: what is left over of the first array already is. */

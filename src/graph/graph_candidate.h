@@ -66,7 +66,10 @@ omen_packed_key(uint64 packed)
 /* Ascending. */
 extern void omen_packed_sort(uint64 *packed, size_t n);
 
-/* The same, for arrays that consist of few sorted stretches. */
+/* Plain numbers. */
+extern void omen_nodes_sort(uint32 *nodes, size_t n);
+
+/* The same as omen_packed_sort, for arrays that consist of few sorted stretches. */
 extern void omen_packed_sort_runs(uint64 *packed, size_t n);
 
 /* Merge n_more sorted words into n sorted ones, which have room for them. */

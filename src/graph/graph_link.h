@@ -30,7 +30,7 @@ StaticAssertDecl(OMEN_MAX_LINKS <= PG_UINT8_MAX, "lengths of lists fit into a by
 
 /*
  * Make every node reachable from the routing table's samples.  Returns how
- * many were not.
+ * many were not.  Not collective: a member does it alone.
  */
 extern uint32 omen_graph_reach(const OmenHost *host, LinkLists *lists,
 							   const OmenRouting *routing, uint32 ef);

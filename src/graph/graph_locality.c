@@ -41,21 +41,25 @@
 /* tick() after comparing about so many bytes of codes */
 #define TICK_BYTES (8 * 1024 * 1024)
 
+/* Members of a cluster are assigned so many at a time. */
+#define ASSIGN_PIECE 1024
+
 /* A set of nodes and its clusters. */
 typedef struct Clustering
 {
-	const uint32 *members;
+	const uint32 *members;		/* NULL: all nodes */
 	uint32		n_members;
 	uint32		n_clusters;
 	OmenRecords centres;
 	uint16	   *cluster;		/* of each member */
-	uint64	   *nearest;		/* of each cluster: packed key and node */
+	uint32	   *sizes;			/* of the clusters */
+	uint64	   *nearest;		/* to each centre: packed key and node; NULL if not wanted */
 } Clustering;
 
 /* What all of this file works with. */
 typedef struct Locality
 {
-	const OmenHost *host;
+	const OmenTeam *team;
 	const OmenRecords *records;
 	OmenCodec	distance;		/* the records' codec, but for cluster_metric() */
 	OmenQuery  *query;
@@ -69,16 +73,31 @@ typedef struct Locality
 	uint32		n_done;
 } Locality;
 
+/* What the team shares. */
+typedef struct LocalityShared
+{
+	uint32		sample_claims[KMEANS_ROUNDS];
+	uint32		assign_claim;
+	uint32		cluster_claim;
+	uint32		n_samples[MAX_CLUSTERS];	/* of each cluster */
+} LocalityShared;
+
 static void *
 locality_alloc(Locality *loc, size_t bytes)
 {
-	return loc->host->alloc(loc->host->arg, bytes);
+	return loc->team->host.alloc(loc->team->host.arg, bytes);
 }
 
 static void
 locality_release(Locality *loc, void *pointer)
 {
-	loc->host->release(loc->host->arg, pointer);
+	loc->team->host.release(loc->team->host.arg, pointer);
+}
+
+static void
+locality_barrier(Locality *loc)
+{
+	loc->team->barrier(loc->team->arg);
 }
 
 /* After comparing a record with n codes. */
@@ -94,7 +113,7 @@ locality_tick(Locality *loc, const uint8 *code, uint32 n_codes)
 	if (loc->bytes_since_tick >= TICK_BYTES)
 	{
 		loc->bytes_since_tick = 0;
-		loc->host->tick(loc->host->arg, loc->n_done);
+		loc->team->host.tick(loc->team->host.arg, loc->n_done);
 	}
 }
 
@@ -167,30 +186,54 @@ centres_nearest(Locality *loc, const OmenRecords *centres, const OmenRecords *re
 	return omen_packed_make(least, at);
 }
 
-/*
- * Member i * n / k is the i-th first centre.  In whatever order the table is,
- * that spreads them.
- */
+static inline uint32
+clustering_node(const Clustering *c, uint32 member)
+{
+	return c->members ? c->members[member] : member;
+}
+
+/* The i-th of k members that are spread evenly over the set. */
+static inline uint32
+spread_node(const Clustering *c, uint32 i, uint32 k)
+{
+	return clustering_node(c, (uint32) ((uint64) i * c->n_members / k));
+}
+
+/* In whatever order the table is, that spreads the first centres. */
 static void
 kmeans_start(Clustering *c, const OmenRecords *records)
 {
 	uint32		i;
 
 	for (i = 0; i < c->n_clusters; i++)
-	{
-		uint32		member = (uint32) ((uint64) i * c->n_members / c->n_clusters);
-
-		records_copy(&c->centres, i, records, c->members[member]);
-	}
+		records_copy(&c->centres, i, records, spread_node(c, i, c->n_clusters));
 }
 
-/* Move each centre to the mean of those sampled members that are nearest to it. */
+static uint32
+kmeans_sample_size(const Clustering *c)
+{
+	return Min(c->n_members, c->n_clusters * KMEANS_SAMPLE);
+}
+
+/* Assign the members from .. to of the sample. */
+static void
+kmeans_assign_sample(Locality *loc, Clustering *c, uint32 from, uint32 to)
+{
+	uint32		n_sample = kmeans_sample_size(c);
+
+	for (; from < to; from++)
+		c->cluster[from] = (uint16)
+			omen_packed_node(centres_nearest(loc, &c->centres, loc->records,
+											 spread_node(c, from, n_sample)));
+}
+
+/* Move each centre to the mean of the sample's members that are assigned to it. */
 static void
 kmeans_move(Locality *loc, Clustering *c)
 {
 	const OmenCodec *codec = loc->records->codec;
 	uint32		dims = codec->dims;
-	uint32		n_sample = Min(c->n_members, c->n_clusters * KMEANS_SAMPLE);
+	uint32		n_sample = kmeans_sample_size(c);
 	uint32		i;
 	uint32		j;
 
@@ -198,15 +241,14 @@ kmeans_move(Locality *loc, Clustering *c)
 	memset(loc->counts, 0, sizeof(uint32) * c->n_clusters);
 	for (i = 0; i < n_sample; i++)
 	{
-		uint32		node = c->members[(uint64) i * c->n_members / n_sample];
-		uint32		at = omen_packed_node(centres_nearest(loc, &c->centres, loc->records, node));
-		double	   *sum = loc->sums + (size_t) at * dims;
+		uint32		node = spread_node(c, i, n_sample);
+		double	   *sum = loc->sums + (size_t) c->cluster[i] * dims;
 
 		codec->decode(codec, omen_records_factors(loc->records, node),
 					  omen_records_code(loc->records, node), loc->decoded);
 		for (j = 0; j < dims; j++)
 			sum[j] += loc->decoded[j];
-		loc->counts[at]++;
+		loc->counts[c->cluster[i]]++;
 	}
 
 	for (i = 0; i < c->n_clusters; i++)
@@ -221,39 +263,85 @@ kmeans_move(Locality *loc, Clustering *c)
 	}
 }
 
-/* Assign every member, and find the one nearest to each centre. */
+/* Assign the members from .. to, and find those nearest to the centres. */
 static void
-kmeans_assign(Locality *loc, Clustering *c)
+kmeans_assign(Locality *loc, Clustering *c, uint32 from, uint32 to)
 {
-	uint32		i;
-
-	for (i = 0; i < c->n_clusters; i++)
-		c->nearest[i] = OMEN_PACKED_NONE;
-	for (i = 0; i < c->n_members; i++)
+	for (; from < to; from++)
 	{
-		uint64		word = centres_nearest(loc, &c->centres, loc->records, c->members[i]);
+		uint32		node = clustering_node(c, from);
+		uint64		word = centres_nearest(loc, &c->centres, loc->records, node);
 		uint32		at = omen_packed_node(word);
 
-		c->cluster[i] = (uint16) at;
-		word = omen_packed_make(omen_packed_key(word), c->members[i]);
-		c->nearest[at] = Min(c->nearest[at], word);
+		c->cluster[from] = (uint16) at;
+		word = omen_packed_make(omen_packed_key(word), node);
+		if (c->nearest)
+			c->nearest[at] = Min(c->nearest[at], word);
 	}
 }
 
-/* Cluster c->members into c->n_clusters, some of which may be empty. */
+static void
+count_sizes(Clustering *c)
+{
+	uint32		i;
+
+	memset(c->sizes, 0, sizeof(uint32) * c->n_clusters);
+	for (i = 0; i < c->n_members; i++)
+		c->sizes[c->cluster[i]]++;
+}
+
+static int
+kmeans_rounds(const Locality *loc, const Clustering *c)
+{
+	return c->n_clusters > 1 && loc->records->codec->has_means ? KMEANS_ROUNDS : 0;
+}
+
+/* Cluster a set that is this member's alone; some clusters may be empty. */
 static void
 kmeans(Locality *loc, Clustering *c)
 {
 	int			round;
+	uint32		i;
 
 	centres_point(loc, &c->centres);
 	kmeans_start(c, loc->records);
-	if (c->n_clusters > 1 && loc->records->codec->has_means)
+	for (round = 0; round < kmeans_rounds(loc, c); round++)
 	{
-		for (round = 0; round < KMEANS_ROUNDS; round++)
-			kmeans_move(loc, c);
+		kmeans_assign_sample(loc, c, 0, kmeans_sample_size(c));
+		kmeans_move(loc, c);
 	}
-	kmeans_assign(loc, c);
+	for (i = 0; i < c->n_clusters; i++)
+		c->nearest[i] = OMEN_PACKED_NONE;
+	kmeans_assign(loc, c, 0, c->n_members);
+	count_sizes(c);
+}
+
+/*
+ * The same as a team: c->cluster is shared, and so is the work of assigning.
+ * Each member moves its own centres, all of them alike.
+ */
+static void
+kmeans_together(Locality *loc, Clustering *c, LocalityShared *shared)
+{
+	int			round;
+	uint32		from;
+	uint32		to;
+
+	centres_point(loc, &c->centres);
+	kmeans_start(c, loc->records);
+	for (round = 0; round < kmeans_rounds(loc, c); round++)
+	{
+		while (omen_team_claim(&shared->sample_claims[round], ASSIGN_PIECE,
+							   kmeans_sample_size(c), &from, &to))
+			kmeans_assign_sample(loc, c, from, to);
+		locality_barrier(loc);
+		kmeans_move(loc, c);
+		locality_barrier(loc);	/* the next round overwrites c->cluster */
+	}
+	while (omen_team_claim(&shared->assign_claim, ASSIGN_PIECE, c->n_members, &from, &to))
+		kmeans_assign(loc, c, from, to);
+	locality_barrier(loc);
+	count_sizes(c);
 }
 
 /* ---------- numbering ---------- */
@@ -273,13 +361,13 @@ chain_centres(Locality *loc, Clustering *c, uint16 *rank)
 	float		distance = -1;
 	uint32		i;
 
-	while (c->nearest[current] == OMEN_PACKED_NONE)
+	while (c->sizes[current] == 0)
 		current++;
 	centres_nearest(loc, &c->centres, &c->centres, current);	/* fills in keys */
 	for (i = 0; i < c->n_clusters; i++)
 	{
 		rank[i] = unranked;
-		if (c->nearest[i] != OMEN_PACKED_NONE && loc->keys[i] > distance)
+		if (c->sizes[i] > 0 && loc->keys[i] > distance)
 		{
 			distance = loc->keys[i];
 			current = i;
@@ -297,7 +385,7 @@ chain_centres(Locality *loc, Clustering *c, uint16 *rank)
 					loc->code_pointers, loc->keys);
 		for (i = 0; i < c->n_clusters; i++)
 		{
-			if (rank[i] == unranked && c->nearest[i] != OMEN_PACKED_NONE &&
+			if (rank[i] == unranked && c->sizes[i] > 0 &&
 				(next == c->n_clusters || loc->keys[i] < loc->keys[next]))
 				next = i;
 		}
@@ -307,33 +395,42 @@ chain_centres(Locality *loc, Clustering *c, uint16 *rank)
 	}
 }
 
-/*
- * Put the members in the order of their clusters' ranks (within a cluster,
- * they keep theirs) into sorted; first[rank] is where a cluster begins.
- */
+/* first[rank]: where a cluster begins when members are sorted by rank. */
 static void
-sort_by_rank(const Clustering *c, const uint16 *rank, uint32 n_ranked, uint32 *first,
-			 uint32 *sorted)
+bounds_by_rank(const Clustering *c, const uint16 *rank, uint32 n_ranked, uint32 *first)
 {
 	uint32		total = 0;
 	uint32		i;
 
-	memset(first, 0, sizeof(uint32) * (n_ranked + 1));
-	for (i = 0; i < c->n_members; i++)
-		first[rank[c->cluster[i]]]++;
-	for (i = 0; i <= n_ranked; i++)
+	for (i = 0; i < c->n_clusters; i++)
+	{
+		if (c->sizes[i] > 0)
+			first[rank[i]] = c->sizes[i];
+	}
+	for (i = 0; i < n_ranked; i++)
 	{
 		uint32		size = first[i];
 
 		first[i] = total;
 		total += size;
 	}
+	first[n_ranked] = total;
+}
+
+/*
+ * Put the members in the order of their clusters' ranks (within a cluster,
+ * they keep theirs) into sorted.
+ */
+static void
+sort_by_rank(const Clustering *c, const uint16 *rank, const uint32 *first, uint32 *sorted)
+{
+	uint32		next[MAX_CLUSTERS];
+	uint32		i;
+
+	for (i = 0; i < c->n_clusters; i++)
+		next[i] = c->sizes[i] > 0 ? first[rank[i]] : 0;
 	for (i = 0; i < c->n_members; i++)
-		sorted[first[rank[c->cluster[i]]]++] = c->members[i];
-	/* each has moved on to where the next one begins: move back */
-	for (i = n_ranked; i > 0; i--)
-		first[i] = first[i - 1];
-	first[0] = 0;
+		sorted[next[c->cluster[i]]++] = clustering_node(c, i);
 }
 
 /*
@@ -355,14 +452,15 @@ order_cluster(Locality *loc, Clustering *sub, uint32 *members, uint32 n,
 	sub->n_clusters = sub->centres.n = cluster_count((double) n / CLUSTER_NODES);
 	kmeans(loc, sub);
 	n_ranked = chain_centres(loc, sub, rank);
-	sort_by_rank(sub, rank, n_ranked, loc->counts, scratch);
+	bounds_by_rank(sub, rank, n_ranked, loc->counts);
+	sort_by_rank(sub, rank, loc->counts, scratch);
 	memcpy(members, scratch, sizeof(uint32) * n);
 
 	for (cluster = 0; cluster < sub->n_clusters; cluster++)
 	{
 		uint32		sample;
 
-		if (sub->nearest[cluster] == OMEN_PACKED_NONE)
+		if (sub->sizes[cluster] == 0)
 			continue;
 		sample = omen_packed_node(sub->nearest[cluster]);
 		i = loc->counts[rank[cluster]];
@@ -375,13 +473,14 @@ order_cluster(Locality *loc, Clustering *sub, uint32 *members, uint32 n,
 
 /* ---------- the whole ---------- */
 
+/* All but c->cluster, and c->nearest. */
 static void
-clustering_alloc(Locality *loc, Clustering *c, uint32 max_clusters, uint32 max_members)
+clustering_alloc(Locality *loc, Clustering *c, uint32 max_clusters)
 {
+	memset(c, 0, sizeof(*c));
 	c->n_clusters = max_clusters;
 	records_alloc(loc, &c->centres, max_clusters);
-	c->cluster = locality_alloc(loc, sizeof(uint16) * max_members);
-	c->nearest = locality_alloc(loc, sizeof(uint64) * max_clusters);
+	c->sizes = locality_alloc(loc, sizeof(uint32) * max_clusters);
 }
 
 static void
@@ -389,8 +488,7 @@ clustering_release(Locality *loc, Clustering *c)
 {
 	locality_release(loc, c->centres.factors);
 	locality_release(loc, c->centres.codes);
-	locality_release(loc, c->cluster);
-	locality_release(loc, c->nearest);
+	locality_release(loc, c->sizes);
 }
 
 static OmenMetric
@@ -407,12 +505,12 @@ cluster_metric(OmenMetric metric)
 }
 
 static void
-locality_begin(Locality *loc, const OmenHost *host, const OmenRecords *records)
+locality_begin(Locality *loc, const OmenTeam *team, const OmenRecords *records)
 {
 	const OmenCodec *codec = records->codec;
 
 	memset(loc, 0, sizeof(*loc));
-	loc->host = host;
+	loc->team = team;
 	loc->records = records;
 	omen_codec_init(&loc->distance, codec->kind, cluster_metric(codec->metric), codec->dims);
 	loc->query = locality_alloc(loc, loc->distance.query_bytes);
@@ -444,108 +542,161 @@ locality_end(Locality *loc)
 
 /*
  * First level: order becomes the nodes sorted by cluster; routing gets the
- * centres that have any, in chain order, and in first_sample, for now, the
- * clusters' bounds.  Returns the largest cluster's size.
+ * centres that have any, in chain order.  first[] receives the bounds of the
+ * clusters in order, and one more.
  */
-static uint32
-order_by_cluster(Locality *loc, uint32 *order, OmenRouting *routing)
+static void
+order_by_cluster(Locality *loc, LocalityShared *shared, uint32 *order, OmenRouting *routing,
+				 uint32 *first)
 {
+	const OmenTeam *team = loc->team;
 	uint32		n = loc->records->n;
 	uint32		k = cluster_count(sqrt((double) n / CLUSTER_NODES));
 	Clustering	top;
-	uint32	   *members;
 	uint16		rank[MAX_CLUSTERS];
 	uint32		n_ranked;
-	uint32		largest = 0;
 	uint32		i;
 
-	clustering_alloc(loc, &top, k, n);
-	members = locality_alloc(loc, sizeof(uint32) * n);
-	for (i = 0; i < n; i++)
-		members[i] = i;
-	top.members = members;
+	clustering_alloc(loc, &top, k);
 	top.n_members = n;
+	top.cluster = team->share(team->arg, sizeof(uint16) * n);
 
-	kmeans(loc, &top);
+	kmeans_together(loc, &top, shared);
 	n_ranked = chain_centres(loc, &top, rank);
-	routing->first_sample = locality_alloc(loc, sizeof(uint32) * (n_ranked + 1));
-	sort_by_rank(&top, rank, n_ranked, routing->first_sample, order);
+	bounds_by_rank(&top, rank, n_ranked, first);
+	if (omen_team_leads(team))
+		sort_by_rank(&top, rank, first, order);
 
 	records_alloc(loc, &routing->centres, n_ranked);
 	for (i = 0; i < k; i++)
 	{
-		if (top.nearest[i] != OMEN_PACKED_NONE)
+		if (top.sizes[i] > 0)
 			records_copy(&routing->centres, rank[i], &top.centres, i);
 	}
-	for (i = 0; i < n_ranked; i++)
-		largest = Max(largest, routing->first_sample[i + 1] - routing->first_sample[i]);
-
-	locality_release(loc, members);
+	team->unshare(team->arg, top.cluster);	/* and order is there */
 	clustering_release(loc, &top);
-	return largest;
 }
 
-/* Second level: order each cluster, and fill in the samples. */
+/*
+ * Second level: order each cluster.  The samples of cluster i are written from
+ * samples[i * MAX_CLUSTERS] on.
+ */
 static void
-order_within_clusters(Locality *loc, uint32 *order, OmenRouting *routing, uint32 largest)
+order_within_clusters(Locality *loc, LocalityShared *shared, uint32 *order, uint32 n_centres,
+					  const uint32 *first, uint32 *samples)
+{
+	Clustering	sub;
+	uint32	   *scratch;
+	uint32		largest = 0;
+	uint32		i;
+	uint32		next;
+
+	for (i = 0; i < n_centres; i++)
+		largest = Max(largest, first[i + 1] - first[i]);
+	clustering_alloc(loc, &sub, MAX_CLUSTERS);
+	sub.cluster = locality_alloc(loc, sizeof(uint16) * largest);
+	sub.nearest = locality_alloc(loc, sizeof(uint64) * MAX_CLUSTERS);
+	scratch = locality_alloc(loc, sizeof(uint32) * largest);
+	while (omen_team_claim(&shared->cluster_claim, 1, n_centres, &i, &next))
+	{
+		shared->n_samples[i] = order_cluster(loc, &sub, order + first[i], first[next] - first[i],
+											 first[i], samples + (size_t) i * MAX_CLUSTERS,
+											 scratch);
+		loc->n_done = first[next];
+	}
+	locality_release(loc, scratch);
+	locality_release(loc, sub.cluster);
+	locality_release(loc, sub.nearest);
+	clustering_release(loc, &sub);
+	locality_barrier(loc);
+}
+
+/* Every member's own copy of the samples. */
+static void
+copy_samples(Locality *loc, const LocalityShared *shared, const uint32 *samples,
+			 OmenRouting *routing)
 {
 	uint32		n_centres = routing->centres.n;
-	Clustering	sub;
-	uint32	   *scratch = locality_alloc(loc, sizeof(uint32) * largest);
+	uint32		total = 0;
 	uint32		i;
 
-	/* before the samples of cluster i are known, first_sample[i] is its start */
-	clustering_alloc(loc, &sub, MAX_CLUSTERS, largest);
-	routing->sample_nodes = locality_alloc(loc, sizeof(uint32) * n_centres * MAX_CLUSTERS);
-	routing->n_samples = 0;
+	routing->first_sample = locality_alloc(loc, sizeof(uint32) * (n_centres + 1));
 	for (i = 0; i < n_centres; i++)
 	{
-		uint32		from = routing->first_sample[i];
-		uint32		to = routing->first_sample[i + 1];
-
-		routing->first_sample[i] = routing->n_samples;
-		routing->n_samples += order_cluster(loc, &sub, order + from, to - from, from,
-											routing->sample_nodes + routing->n_samples,
-											scratch);
-		loc->n_done = to;
+		routing->first_sample[i] = total;
+		total += shared->n_samples[i];
 	}
-	routing->first_sample[n_centres] = routing->n_samples;
+	routing->first_sample[n_centres] = total;
+	routing->n_samples = total;
+	routing->sample_nodes = locality_alloc(loc, sizeof(uint32) * total);
+	for (i = 0; i < n_centres; i++)
+		memcpy(routing->sample_nodes + routing->first_sample[i],
+			   samples + (size_t) i * MAX_CLUSTERS, sizeof(uint32) * shared->n_samples[i]);
+}
 
-	locality_release(loc, scratch);
-	clustering_release(loc, &sub);
+static void
+order_all(Locality *loc, uint32 *order, OmenRouting *routing)
+{
+	const OmenTeam *team = loc->team;
+	LocalityShared *shared = team->share(team->arg, sizeof(LocalityShared));
+	uint32		first[MAX_CLUSTERS + 1];
+	uint32	   *samples;
+
+	order_by_cluster(loc, shared, order, routing, first);
+	samples = team->share(team->arg, sizeof(uint32) * routing->centres.n * MAX_CLUSTERS);
+	order_within_clusters(loc, shared, order, routing->centres.n, first, samples);
+	copy_samples(loc, shared, samples, routing);
+	team->unshare(team->arg, samples);
+	team->unshare(team->arg, shared);
 }
 
 void
-omen_locality_order(const OmenHost *host, const OmenRecords *records,
+omen_locality_order(const OmenTeam *team, const OmenRecords *records,
 					uint32 *order, OmenRouting *routing)
 {
 	Locality	loc;
 
-	locality_begin(&loc, host, records);
+	memset(routing, 0, sizeof(*routing));
+	routing->centres.codec = records->codec;
+	locality_begin(&loc, team, records);
 	if (records->n > 0)
-	{
-		uint32		largest = order_by_cluster(&loc, order, routing);
-
-		order_within_clusters(&loc, order, routing, largest);
-	}
+		order_all(&loc, order, routing);
 	else
 	{
-		memset(routing, 0, sizeof(*routing));
-		routing->centres.codec = records->codec;
 		routing->first_sample = locality_alloc(&loc, sizeof(uint32));
 		routing->first_sample[0] = 0;
 	}
 	locality_end(&loc);
-	omen_terms_build(host, records, order, &routing->terms);
+	omen_terms_build(team, records, order, &routing->terms);
 }
 
-/* Follow each cycle of the permutation once, with one element in hand. */
 void
-omen_permute(const OmenHost *host, void *elements, size_t element_bytes,
-			 const uint32 *order, uint32 n)
+omen_routing_release(const OmenTeam *team, OmenRouting *routing)
 {
-	char	   *base = elements;
-	char	   *hand = host->alloc(host->arg, element_bytes);
+	const OmenHost *host = &team->host;
+
+	if (routing->centres.n > 0)
+	{
+		host->release(host->arg, routing->centres.factors);
+		host->release(host->arg, routing->centres.codes);
+		host->release(host->arg, routing->sample_nodes);
+	}
+	host->release(host->arg, routing->first_sample);
+	if (routing->terms.n_records > 0)
+		team->unshare(team->arg, routing->terms.nodes);
+}
+
+/* ---------- permutation ---------- */
+
+/*
+ * Follow each cycle of the permutation once, with one element in hand: of
+ * elements that are stride bytes apart, the first n_bytes.
+ */
+static void
+permute_slice(const OmenHost *host, char *base, size_t stride, size_t n_bytes,
+			  const uint32 *order, uint32 n)
+{
+	char	   *hand = host->alloc(host->arg, n_bytes);
 	uint8	   *done = host->alloc(host->arg, n / 8 + 1);
 	uint32		i;
 
@@ -556,18 +707,45 @@ omen_permute(const OmenHost *host, void *elements, size_t element_bytes,
 
 		if (done[i / 8] & (1 << (i % 8)))
 			continue;
-		memcpy(hand, base + i * element_bytes, element_bytes);
+		memcpy(hand, base + i * stride, n_bytes);
 		while (order[to] != i)
 		{
-			memcpy(base + to * element_bytes, base + order[to] * element_bytes, element_bytes);
+			uint32		from = order[to];
+
+			__builtin_prefetch(base + order[from] * stride);
+			memcpy(base + to * stride, base + from * stride, n_bytes);
 			done[to / 8] |= 1 << (to % 8);
-			to = order[to];
+			to = from;
 		}
-		memcpy(base + to * element_bytes, hand, element_bytes);
+		memcpy(base + to * stride, hand, n_bytes);
 		done[to / 8] |= 1 << (to % 8);
 		if (i % 4096 == 0)
 			host->tick(host->arg, i);
 	}
 	host->release(host->arg, hand);
 	host->release(host->arg, done);
+}
+
+/*
+ * A permutation may be one long cycle, which no two can follow together: each
+ * member moves a part of every element instead.
+ */
+void
+omen_permute(const OmenTeam *team, void *elements, size_t element_bytes,
+			 const uint32 *order, uint32 n)
+{
+	uint32		n_lines = (uint32) ((element_bytes + OMEN_CACHE_LINE - 1) / OMEN_CACHE_LINE);
+	uint32		from;
+	uint32		to;
+
+	omen_team_part(team, n_lines, &from, &to);
+	if (from < to)
+	{
+		size_t		from_byte = (size_t) from * OMEN_CACHE_LINE;
+		size_t		to_byte = Min((size_t) to * OMEN_CACHE_LINE, element_bytes);
+
+		permute_slice(&team->host, (char *) elements + from_byte, element_bytes,
+					  to_byte - from_byte, order, n);
+	}
+	team->barrier(team->arg);
 }

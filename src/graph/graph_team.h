@@ -31,14 +31,28 @@ typedef struct OmenTeam
 
 	/*
 	 * Collective, with a barrier inside: zeroed, 64-byte aligned memory that
-	 * all members see; and the end of it.
+	 * all members see; and the end of it, which also waits for all to come.
 	 */
 	void	   *(*share) (void *arg, size_t bytes);
 	void		(*unshare) (void *arg, void *memory);
 } OmenTeam;
 
-/* Of a team of one: host's memory is shared memory. */
+/* Make a team of one: host's memory is shared memory.  team must stay where it is. */
 extern void omen_team_alone(OmenTeam *team, const OmenHost *host);
+
+static inline bool
+omen_team_leads(const OmenTeam *team)
+{
+	return team->member == 0;
+}
+
+/* This member's share of 0 .. n, for work that is divided evenly. */
+static inline void
+omen_team_part(const OmenTeam *team, uint32 n, uint32 *from, uint32 *to)
+{
+	*from = (uint32) ((uint64) n * team->member / team->n_members);
+	*to = (uint32) ((uint64) n * (team->member + 1) / team->n_members);
+}
 
 /*
  * Take the next piece of at most piece elements of 0 .. n, off a counter in

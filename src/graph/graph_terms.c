@@ -30,13 +30,18 @@
 /* tick() after so many terms */
 #define TICK_TERMS (256 * 1024)
 
-/* What all of the build works with. */
+/*
+ * What a member of the team works with.  Each reads the terms of all nodes,
+ * and does what falls into its part of the places or records.
+ */
 typedef struct TermBuild
 {
-	const OmenHost *host;
+	const OmenTeam *team;
 	const OmenRecords *records;
 	OmenTermTable *table;
-	float	   *weights;		/* of the table's nodes */
+	uint32		from;			/* this member's records */
+	uint32		to;
+	float	   *weights;		/* of the nodes in them */
 	uint32		terms_since_tick;
 } TermBuild;
 
@@ -61,41 +66,62 @@ node_term(TermBuild *build, uint32 node, uint32 i, OmenTerm *term)
 	if (++build->terms_since_tick == TICK_TERMS)
 	{
 		build->terms_since_tick = 0;
-		build->host->tick(build->host->arg, node);
+		build->team->host.tick(build->team->host.arg, node);
 	}
 	return records->codec->code_term(records->codec, omen_records_factors(records, node),
 									 omen_records_code(records, node), i, term);
 }
 
 /*
- * How many terms there are, by hashing them to a bitmap; not quite all, as some
- * fall together.
+ * How many terms there are in this member's part of a bitmap that they are
+ * hashed to; not quite all, as some fall together.
  */
 static uint32
 count_terms(TermBuild *build)
 {
-	const OmenHost *host = build->host;
+	const OmenHost *host = &build->team->host;
 	uint32		n = build->records->n;
-	size_t		n_places = Min((size_t) COUNT_PLACES * n, PG_INT32_MAX);
-	uint8	   *used = host->alloc(host->arg, n_places / 8 + 1);
+	uint32		n_places = (uint32) Min((size_t) COUNT_PLACES * n, PG_INT32_MAX);
+	uint32		from;
+	uint32		to;
+	uint8	   *used;
 	uint32		count = 0;
 	uint32		node;
 	uint32		i;
 	OmenTerm	term;
 
-	memset(used, 0, n_places / 8 + 1);
+	omen_team_part(build->team, n_places, &from, &to);
+	used = host->alloc(host->arg, (to - from) / 8 + 1);
+	memset(used, 0, (to - from) / 8 + 1);
 	for (node = 0; node < n; node++)
 	{
 		for (i = 0; node_term(build, node, i, &term); i++)
 		{
-			uint32		place = term_record(term.id, (uint32) n_places);
+			uint32		place = term_record(term.id, n_places) - from;
 			uint8		bit = 1 << (place % 8);
 
+			if (place >= to - from)
+				continue;
 			count += (used[place / 8] & bit) == 0;
 			used[place / 8] |= bit;
 		}
 	}
 	host->release(host->arg, used);
+	return count;
+}
+
+/* The sum of what the members have counted, told to all. */
+static uint32
+count_all_terms(TermBuild *build)
+{
+	const OmenTeam *team = build->team;
+	uint32	   *shared = team->share(team->arg, sizeof(uint32));
+	uint32		count;
+
+	__atomic_fetch_add(shared, count_terms(build), __ATOMIC_RELAXED);
+	team->barrier(team->arg);
+	count = *shared;
+	team->unshare(team->arg, shared);
 	return count;
 }
 
@@ -135,23 +161,28 @@ fill_table(TermBuild *build, const uint32 *order)
 	uint32		i;
 	OmenTerm	term;
 
+	memset(table->nodes + (size_t) build->from * OMEN_TERM_NODES, 0xff,
+		   sizeof(uint32) * (build->to - build->from) * OMEN_TERM_NODES);
 	for (number = 0; number < build->records->n; number++)
 	{
 		for (i = 0; node_term(build, order[number], i, &term); i++)
 		{
-			size_t		first = (size_t) OMEN_TERM_NODES * term_record(term.id, table->n_records);
+			uint32		record = term_record(term.id, table->n_records);
 
-			record_add(table->nodes + first, build->weights + first, number, term.weight);
+			if (record >= build->from && record < build->to)
+				record_add(table->nodes + (size_t) OMEN_TERM_NODES * record,
+						   build->weights + (size_t) OMEN_TERM_NODES * (record - build->from),
+						   number, term.weight);
 		}
 	}
 }
 
 void
-omen_terms_build(const OmenHost *host, const OmenRecords *records, const uint32 *order,
+omen_terms_build(const OmenTeam *team, const OmenRecords *records, const uint32 *order,
 				 OmenTermTable *table)
 {
-	TermBuild	build = {host, records, table, NULL, 0};
-	size_t		n_nodes;
+	const OmenHost *host = &team->host;
+	TermBuild	build = {.team = team,.records = records,.table = table};
 
 	table->n_records = 0;
 	table->nodes = NULL;
@@ -159,13 +190,15 @@ omen_terms_build(const OmenHost *host, const OmenRecords *records, const uint32 
 		return;
 
 	/* terms that hardly any two nodes have are worth no more than that */
-	table->n_records = Max(1, Min(count_terms(&build), records->n));
-	n_nodes = (size_t) table->n_records * OMEN_TERM_NODES;
-	table->nodes = host->alloc(host->arg, sizeof(uint32) * n_nodes);
-	memset(table->nodes, 0xff, sizeof(uint32) * n_nodes);
-	build.weights = host->alloc(host->arg, sizeof(float) * n_nodes);
+	table->n_records = Max(1, Min(count_all_terms(&build), records->n));
+	table->nodes = team->share(team->arg,
+							   sizeof(uint32) * OMEN_TERM_NODES * (size_t) table->n_records);
+	omen_team_part(team, table->n_records, &build.from, &build.to);
+	build.weights = host->alloc(host->arg,
+								sizeof(float) * OMEN_TERM_NODES * (build.to - build.from));
 	fill_table(&build, order);
 	host->release(host->arg, build.weights);
+	team->barrier(team->arg);
 }
 
 /* ---------- queries ---------- */

@@ -16,9 +16,10 @@
 
 /*
  * Make the table for records that will be renumbered: order[new number] = old
- * number.  It stays empty if the codec has no terms.
+ * number.  It stays empty if the codec has no terms.  Collective; the table is
+ * shared memory.
  */
-extern void omen_terms_build(const OmenHost *host, const OmenRecords *records,
+extern void omen_terms_build(const OmenTeam *team, const OmenRecords *records,
 							 const uint32 *order, OmenTermTable *table);
 
 /*
