@@ -107,21 +107,6 @@ ensure_test_tools()
     perl -MIPC::Run -e 1 2>/dev/null || apt_install libipc-run-perl
 }
 
-# Sets $python to one that has numpy.
-ensure_python()
-{
-    local candidate
-    for candidate in python3 /usr/bin/python3 none; do
-        "$candidate" -c 'import numpy' 2>/dev/null && break
-    done
-    if [ "$candidate" = none ]; then
-        apt_install python3 python3-numpy
-        candidate=/usr/bin/python3
-    fi
-    # shellcheck disable=SC2034
-    python=$candidate
-}
-
 # --- build -------------------------------------------------------------------
 
 make_quietly()
