@@ -20,7 +20,7 @@ import os
 import cv2
 import numpy as np
 
-from vectors import nearest
+from omenbench.datasets import nearest
 
 FOLDERS = ("/usr/share/wallpapers", "/usr/share/backgrounds")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")

@@ -121,6 +121,16 @@ show_tap_failures()
     done
 }
 
+# The benchmarks' own tests: of their parts, and a run of all on little data.
+test_bench()
+{
+    local log=$scratch/bench.log status=0
+    ensure_python
+    patiently client env -C "$root/bench" "$python" -B -m unittest discover -v -s tests -t . \
+        >"$log" 2>&1 || status=$?
+    count_lines bench "$log" $status '\.\.\. ok$' '\.\.\. (FAIL|ERROR)$' || tail -n 100 "$log"
+}
+
 # --- what to run -------------------------------------------------------------
 
 # A file of PGXS's src/test.
@@ -139,15 +149,15 @@ copy_inputs()
     [ -z "$server_user" ] || chown -R "$server_user" "$scratch/tests"
 }
 
-# Everything, or the tests named: lint, unit, sql/NAME, specs/NAME, t/NAME.pl;
+# Everything, or the tests named: lint, unit, bench, sql/NAME, specs/NAME, t/NAME.pl;
 # a bare folder stands for all in it.
 run_selected()
 {
     local name sql=() specs=() tap=() stages=
-    [ $# -gt 0 ] || set -- lint unit sql specs t
+    [ $# -gt 0 ] || set -- lint unit sql specs t bench
     for name in "$@"; do
         case $name in
-            lint | unit) stages="$stages $name" ;;
+            lint | unit | bench) stages="$stages $name" ;;
             sql | sql/) mapfile -t sql < <(names_in sql .sql); stages="$stages sql" ;;
             specs | specs/) mapfile -t specs < <(names_in specs .spec); stages="$stages specs" ;;
             t | t/) mapfile -t tap < <(names_in t .pl | sed 's,.*,t/&.pl,'); stages="$stages tap" ;;
@@ -157,7 +167,7 @@ run_selected()
             *) die "no such test: $name" ;;
         esac
     done
-    for name in lint unit sql specs tap; do
+    for name in lint unit sql specs tap bench; do
         [[ " $stages " == *" $name "* ]] || continue
         case $name in
             lint) test_lint ;;
@@ -165,6 +175,7 @@ run_selected()
             sql) test_sql "${sql[@]}" ;;
             specs) test_specs "${specs[@]}" ;;
             tap) test_tap "${tap[@]}" ;;
+            bench) test_bench ;;
         esac
     done
 }

@@ -1,5 +1,7 @@
 """The server under test, by way of psql and pgbench."""
 
+from __future__ import annotations
+
 import os
 import re
 import subprocess
@@ -15,31 +17,31 @@ class ServerError(Exception):
 class Database:
     """One database of the server that PGHOST, PGPORT and PGUSER name."""
 
-    def __init__(self, name):
+    def __init__(self, name: str):
         self.name = name
-        self.settings = {}          # for every session, e.g. omenhnsw.ef_search
+        self.settings: dict[str, str] = {}      # for every session, e.g. omenhnsw.ef_search
 
-    def _environment(self):
+    def _environment(self) -> dict[str, str]:
         options = " ".join(f"-c {name}={value}" for name, value in self.settings.items())
         return dict(os.environ, PGDATABASE=self.name, PGOPTIONS=options)
 
-    def _run(self, command, **keywords):
+    def _run(self, command: list[str], **keywords) -> bytes:
         done = subprocess.run(command, env=self._environment(), stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, **keywords)
         if done.returncode != 0:
             raise ServerError(done.stderr.decode(errors="replace").strip())
         return done.stdout
 
-    def execute(self, script):
+    def execute(self, script: str) -> list[list[str]]:
         """Run a psql script; returns its rows as lists of texts."""
         output = self._run(["psql", "-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1"],
                            input=script.encode())
         return [line.split("\t") for line in output.decode().splitlines()]
 
-    def value(self, query):
+    def value(self, query: str) -> str:
         return self.execute(query)[0][0]
 
-    def timed(self, statement, before=""):
+    def timed(self, statement: str, before: str = "") -> tuple[float, int]:
         """Seconds and bytes of WAL that a statement took, as the server sees them."""
         rows = self.execute(f"""{before}
             SELECT clock_timestamp() AS start, pg_current_wal_insert_lsn() AS place \\gset
@@ -49,7 +51,7 @@ class Database:
         seconds, wal_bytes = rows[-1]
         return float(seconds), int(wal_bytes)
 
-    def load(self, table, ids, vectors):
+    def load(self, table: str, ids: np.ndarray, vectors: np.ndarray) -> None:
         """COPY rows (id int, v vector) in binary, in chunks."""
         command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c",
                    f"COPY {table} FROM STDIN (FORMAT binary)"]
@@ -66,17 +68,17 @@ class Database:
         if copy.returncode != 0:
             raise ServerError(message.decode(errors="replace").strip())
 
-    def pgbench(self, script, seconds, clients=1):
-        """Transactions a second."""
+    def pgbench(self, script: str, length: list[str], clients: int = 1, mode: str = "prepared") -> float:
+        """Transactions a second; length is pgbench's -T SECONDS or -t TRANSACTIONS."""
         with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
             file.write(script)
             file.flush()
-            output = self._run(["pgbench", "-n", "-M", "prepared", "-T", str(seconds), "-c", str(clients),
+            output = self._run(["pgbench", "-n", "-M", mode, *length, "-c", str(clients),
                                 "-j", str(clients), "-f", file.name]).decode()
         return float(re.search(r"^tps = ([0-9.]+)", output, re.M).group(1))
 
 
-def _copy_rows(ids, vectors):
+def _copy_rows(ids: np.ndarray, vectors: np.ndarray) -> bytes:
     """Rows in COPY's binary format; a vector is its int16 dimensions, an unused int16, its floats."""
     dims = vectors.shape[1]
     row = np.dtype([("fields", ">i2"), ("id_bytes", ">i4"), ("id", ">i4"), ("vector_bytes", ">i4"),

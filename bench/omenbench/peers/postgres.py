@@ -1,0 +1,231 @@
+"""Peers in the server at hand: indexes of omenvec and of other extensions, reached by SQL."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..memory import Sampler, children
+from ..server import Database
+from .base import MissingPeer, Peer, PeerError, Settings, Task
+
+OPERATORS = {"l2": "<->", "ip": "<#>", "cosine": "<=>", "l1": "<+>"}
+MOST_SINGLES = 2000             # rows inserted one by one
+
+
+@dataclass(frozen=True)
+class Method:
+    """An index access method and how its extension wants it used.
+
+    index is the end of CREATE INDEX … USING, with the fields metric, m,
+    ef_construction and lists (of clusters, by the number of rows).  setting is what the
+    ladder of the search sets; its values are those of --ef, or the method's
+    own where they mean something else.
+    """
+
+    extension: str
+    index: str
+    setting: str
+    ladder: tuple[int, ...] | None = None
+    metrics: tuple[str, ...] = ("l2", "ip", "cosine")
+    session: dict[str, str] = field(default_factory=dict)
+
+
+HNSW = "(v vector_{metric}_ops) WITH (m = {m}, ef_construction = {ef_construction})"
+
+METHODS = {
+    "omenvec": Method("omenvec", "omenhnsw " + HNSW, "omenhnsw.ef_search", metrics=tuple(OPERATORS)),
+    "pgvector": Method("vector", "hnsw " + HNSW, "hnsw.ef_search", metrics=tuple(OPERATORS)),
+    "vectorchord": Method(
+        "vchord", "vchordrq (v vector_{metric}_ops) WITH (options = $$build.internal.lists = [{lists}]$$)",
+        "vchordrq.probes", ladder=(2, 4, 8, 12, 20, 32, 64, 128)),
+    "pgvectorscale": Method(
+        "vectorscale", "diskann (v vector_{metric}_ops)", "diskann.query_search_list_size"),
+}
+
+
+class PostgresPeer(Peer):
+    """One extension in a database of its own, for several have a type named vector."""
+
+    parts = frozenset({"build", "search", "insert", "vacuum"})
+
+    def __init__(self, name: str, task: Task, settings: Settings):
+        super().__init__(name, task, settings)
+        self.method = METHODS[name]
+        if self.method.extension not in _available():
+            raise MissingPeer("not installed in this server")
+        if task.data.metric not in self.method.metrics:
+            raise MissingPeer(f"no operator class for {task.data.metric}")
+        self.ladder = self.method.ladder or settings.ladder
+        self.operator = OPERATORS[task.data.metric]
+        self.db = Database(f"bench_{name}")
+
+    # --- data and build ---
+
+    def prepare(self) -> None:
+        """The base in items, the rows to insert later in extra."""
+        task = self.task
+        Database("postgres").execute(
+            f"DROP DATABASE IF EXISTS {self.db.name};\nCREATE DATABASE {self.db.name};")
+        self.db.execute(f"""
+            CREATE EXTENSION {self.method.extension} CASCADE;
+            CREATE EXTENSION IF NOT EXISTS pg_prewarm;
+            CREATE TABLE items (id int NOT NULL, v vector({task.dims}) NOT NULL);
+            CREATE TABLE extra (id int PRIMARY KEY, v vector({task.dims}) NOT NULL);
+            CREATE TABLE queries (id int PRIMARY KEY, v vector({task.dims}));
+            CREATE SEQUENCE next_single MINVALUE 0;
+            ALTER TABLE items SET (parallel_workers = {self.settings.processes - 1});""")
+        self.db.load("items", np.arange(task.n_built), task.data.base[:task.n_built])
+        self.db.load("extra", np.arange(task.n_built, task.n_rows), task.data.base[task.n_built:task.n_rows])
+        self.db.load("queries", np.arange(len(task.data.queries)), task.data.queries)
+        self.db.execute("VACUUM ANALYZE items, extra, queries;\nCHECKPOINT;")
+        self.results["version"] = self.db.value(
+            f"SELECT extversion FROM pg_extension WHERE extname = '{self.method.extension}'")
+
+    def close(self) -> None:
+        Database("postgres").execute(f"DROP DATABASE IF EXISTS {self.db.name} WITH (FORCE);")
+
+    def build(self) -> None:
+        settings = self.settings
+        index = self.method.index.format(
+            metric=self.task.data.metric, m=settings.m, ef_construction=settings.ef_construction,
+            lists=max(10, 2 * round(math.sqrt(self.task.n_built))))
+        postmaster = _postmaster()
+        with Sampler(lambda: self._building_processes(postmaster)) as memory:
+            seconds, wal_bytes = self.db.timed(
+                f"CREATE INDEX items_v ON items USING {index}",
+                f"SET maintenance_work_mem = '{settings.memory}';"
+                f" SET max_parallel_maintenance_workers = {settings.processes - 1};")
+        self.db.execute("CHECKPOINT;")
+        self.note_build(seconds, int(self.db.value("SELECT pg_relation_size('items_v')")), memory.peak,
+                        table_bytes=int(self.db.value("SELECT pg_table_size('items')")),
+                        wal_bytes=wal_bytes, processes_seen=memory.n_processes, index=index)
+
+    def _building_processes(self, postmaster: int) -> list[int]:
+        """The one that runs CREATE INDEX in our database, and its workers."""
+        titles = children(postmaster)
+        leaders = [pid for pid, title in titles.items()
+                   if f" {self.db.name} " in title and title.endswith("CREATE INDEX")]
+        return leaders + [pid for pid, title in titles.items()
+                          if any(f"parallel worker for PID {leader}" in title for leader in leaders)]
+
+    # --- search ---
+
+    def prepare_search(self) -> None:
+        self.db.execute("SELECT pg_prewarm('items'), pg_prewarm('items_v');")
+        self._check_plan()
+
+    def measure_search(self, ef: int | None) -> dict[str, Any]:
+        self.db.settings = dict(self.method.session)
+        if ef is not None:
+            self.db.settings[self.method.setting] = str(ef)
+        recall = self.recall(self._found())         # warms the cache, too
+        point = {
+            "recall": recall,
+            "tps": {str(clients): self._best_speed(clients) for clients in self.settings.clients},
+            "lateral_per_second": self._lateral_speed()}
+        if ef is None:
+            point["unprepared_tps"] = self._best_speed(1, mode="simple")
+        self.db.settings = {}
+        return point
+
+    def _best_speed(self, clients: int, mode: str = "prepared") -> float:
+        return max(self.db.pgbench(self._query_script(), ["-T", str(math.ceil(self.settings.seconds))],
+                                   clients, mode) for _ in range(self.settings.rounds))
+
+    def _many_queries(self, what: str) -> str:
+        return f"""SELECT {what} FROM queries AS q CROSS JOIN LATERAL
+            (SELECT id FROM items ORDER BY v {self.operator} q.v LIMIT {self.settings.k}) AS found"""
+
+    def _lateral_speed(self) -> float:
+        """Queries a second of one statement that runs them all."""
+        seconds = min(self.db.timed(self._many_queries("count(found.id)"))[0]
+                      for _ in range(self.settings.rounds))
+        return len(self.task.data.queries) / seconds
+
+    def _found(self) -> list[np.ndarray]:
+        """Row numbers that the index finds for each query."""
+        found: list[list[int]] = [[] for _ in self.task.data.queries]
+        for query, row in self.db.execute(self._many_queries("q.id, found.id")):
+            found[int(query)].append(int(row))
+        return [np.array(rows, np.int64) for rows in found]
+
+    def _query_script(self) -> str:
+        return f"""\\set i random(0, {len(self.task.data.queries) - 1})
+            SELECT id FROM items ORDER BY v {self.operator} (SELECT v FROM queries WHERE id = :i)
+            LIMIT {self.settings.k};\n"""
+
+    def _check_plan(self) -> None:
+        plan = "\n".join(row[0] for row in self.db.execute(
+            f"EXPLAIN SELECT id FROM items ORDER BY v {self.operator} (SELECT v FROM queries WHERE id = 0)"
+            f" LIMIT {self.settings.k};"))
+        self.results["index_used"] = "items_v" in plan
+        if "items_v" not in plan:
+            self.say("warning: the planner does not use the index:\n" + plan)
+
+    # --- writes ---
+
+    def insert(self) -> None:
+        """Half of the rows in one statement each of two, the others one by one.
+
+        In two statements, for after a checkpoint the first touch of a page
+        logs it whole; the second shows what goes on.
+        """
+        first_row, n_rows = self.task.n_built, self.task.n_rows
+        clients = max(self.settings.clients)
+        n_singles = min((n_rows - first_row) // 2, MOST_SINGLES) // clients * clients
+        bulk_end = n_rows - n_singles
+        middle = (first_row + bulk_end) // 2
+        self.db.execute("CREATE TABLE plain (LIKE items);\nCHECKPOINT;")
+        first = self.db.timed(f"INSERT INTO items SELECT * FROM extra WHERE id < {middle}")
+        second = self.db.timed(f"INSERT INTO items SELECT * FROM extra WHERE id >= {middle} AND id < {bulk_end}")
+        plain = self.db.timed(f"INSERT INTO plain SELECT * FROM extra WHERE id < {bulk_end}")
+        self.db.execute("DROP TABLE plain;")
+        self.results["insert"] = {
+            "rows": bulk_end - first_row, "rows_per_second": (bulk_end - first_row) / (first[0] + second[0]),
+            "wal_bytes_per_row_after_checkpoint": first[1] / max(middle - first_row, 1),
+            "wal_bytes_per_row": second[1] / max(bulk_end - middle, 1),
+            "wal_bytes_per_row_without_index": plain[1] / max(bulk_end - first_row, 1),
+            **(self._insert_singles(bulk_end, n_singles, clients) if n_singles else {})}
+        self.alive[first_row:] = True
+        self._check_rows()
+        figures = self.results["insert"]
+        self.say(f"insert: {figures['rows_per_second']:,.0f} rows/s, {figures['wal_bytes_per_row']:,.0f} B of WAL"
+                 f" a row; one by one: {figures.get('singles_per_second', 0):,.0f} rows/s")
+
+    def _insert_singles(self, start: int, n_rows: int, clients: int) -> dict[str, Any]:
+        """Each row in a transaction of its own."""
+        self.db.execute(f"SELECT setval('next_single', {start}, false);")
+        before = self.db.value("SELECT pg_current_wal_insert_lsn()")
+        speed = self.db.pgbench(
+            "INSERT INTO items SELECT * FROM extra WHERE id = (SELECT nextval('next_single'));\n",
+            ["-t", str(n_rows // clients)], clients)
+        wal_bytes = int(self.db.value(f"SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '{before}')"))
+        return {"singles": n_rows, "singles_clients": clients, "singles_per_second": speed,
+                "wal_bytes_per_single": wal_bytes / n_rows}
+
+    def vacuum(self) -> None:
+        self.db.execute("DELETE FROM items WHERE id % 100 = 7;\nCHECKPOINT;")
+        self.alive[7::100] = False
+        seconds, wal_bytes = self.db.timed("VACUUM (INDEX_CLEANUP on) items",
+                                           f"SET maintenance_work_mem = '{self.settings.memory}';")
+        self._check_rows()
+        self.results["vacuum"] = {"seconds": seconds, "wal_bytes": wal_bytes}
+        self.say(f"vacuum after deleting 1 %: {seconds:.2f} s, {wal_bytes / 1e6:,.1f} MB of WAL")
+
+    def _check_rows(self) -> None:
+        """Recall is only as right as what we believe to be in the table."""
+        if self.db.execute("SELECT count(*), count(DISTINCT id) FROM items") != [[str(self.alive.sum())] * 2]:
+            raise PeerError("the table does not hold the rows that it should")
+
+
+def _available() -> set[str]:
+    return {row[0] for row in Database("postgres").execute("SELECT name FROM pg_available_extensions;")}
+
+
+def _postmaster() -> int:
+    """The server's first process, if the server is on this machine."""
+    return int(Database("postgres").value("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)"))
