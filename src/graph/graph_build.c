@@ -101,10 +101,13 @@ typedef struct LinkState
 	uint32		m;
 	uint32		ef;
 
-	uint32	   *order;			/* (shared) nodes in the order of their insertion */
+	const uint32 *input_order;	/* if nodes were linked before: new number -> input */
+	uint32		n_carried;		/* so many were: those first in the input */
+
+	uint32	   *order;			/* (shared) the others in the order of their insertion */
 	uint32	   *batch_starts;	/* n_batches + 1 */
 	uint32		n_batches;
-	uint32		n_in;			/* nodes inserted */
+	uint32		n_in;			/* nodes linked */
 	uint64	   *inserted;		/* (shared) one bit per node */
 
 	/* the batch: nodes in ascending order */
@@ -165,6 +168,12 @@ static inline bool
 link_is_in(const LinkState *state, uint32 node)
 {
 	return (state->inserted[node / 64] >> (node % 64)) & 1;
+}
+
+static inline bool
+link_was_carried(const LinkState *state, uint32 node)
+{
+	return state->n_carried > 0 && state->input_order[node] < state->n_carried;
 }
 
 /* ---------- phase 1: search and choose ---------- */
@@ -493,6 +502,21 @@ link_prune_fill(uint32 max_links)
 	return max_links * 5 / 8;
 }
 
+/* The keys of a list that was linked before: nobody has needed them yet. */
+static void
+link_compute_keys(LinkState *state, uint32 node)
+{
+	LinkLists  *lists = &state->lists;
+	const OmenRecords *records = state->records;
+	OmenQuery  *query = state->group[0].query;
+
+	records->codec->query_from_code(records->codec, query, omen_records_factors(records, node),
+									omen_records_code(records, node));
+	omen_records_keys(records, query, link_list(lists, node), lists->n_links[node],
+					  link_list_keys(lists, node));
+	lists->n_clean[node] = 0;
+}
+
 /* Replace a target's list by a selection from it and the new edges. */
 static void
 link_prune(LinkState *state, uint32 target, uint64 *edges, uint32 n_edges)
@@ -505,6 +529,8 @@ link_prune(LinkState *state, uint32 target, uint64 *edges, uint32 n_edges)
 	int			n_kept;
 	int			i;
 
+	if (lists->n_clean[target] == LINK_KEYS_UNKNOWN)
+		link_compute_keys(state, target);
 	for (i = 0; i < n; i++)
 	{
 		candidates[i] = omen_packed_make(keys[i], list[i]);
@@ -645,9 +671,9 @@ link_insert_batches(LinkState *state, uint32 from, uint32 to)
 {
 	for (; from < to; from++)
 	{
-		state->n_in = state->batch_starts[from];
-		state->batch = state->order + state->n_in;
-		state->n_batch = state->batch_starts[from + 1] - state->n_in;
+		state->n_in = state->n_carried + state->batch_starts[from];
+		state->batch = state->order + state->batch_starts[from];
+		state->n_batch = state->batch_starts[from + 1] - state->batch_starts[from];
 
 		link_search_batch(state);
 		link_barrier(state);
@@ -690,22 +716,25 @@ link_batch_size(uint32 n_in)
 	return Max((uint32) ((uint64) n_in * BATCH_PERCENT / 100), 1);
 }
 
-/* Where batches begin, if starts is not NULL; returns how many there are. */
+/*
+ * Where in the order of insertion batches begin, if starts is not NULL;
+ * returns how many there are.
+ */
 static uint32
-link_batch_starts(uint32 n, uint32 *starts)
+link_batch_starts(uint32 n_carried, uint32 n, uint32 *starts)
 {
 	uint32		n_batches = 0;
-	uint32		n_in = 0;
+	uint32		n_in = n_carried;
 
 	while (n_in < n)
 	{
 		if (starts)
-			starts[n_batches] = n_in;
+			starts[n_batches] = n_in - n_carried;
 		n_batches++;
 		n_in += Min(link_batch_size(n_in), n - n_in);
 	}
 	if (starts)
-		starts[n_batches] = n;
+		starts[n_batches] = n - n_carried;
 	return n_batches;
 }
 
@@ -740,18 +769,21 @@ link_unhash(uint32 x)
 static void
 link_hashed_order(const LinkState *state)
 {
-	uint32		n = state->records->n;
+	uint32		n = state->records->n - state->n_carried;
 	const OmenRouting *routing = state->routing;
+	uint32		n_first = state->n_carried > 0 ? 0 : routing->n_samples;
 	uint32	   *order = state->order;
-	uint32	   *others = order + routing->n_samples;
+	uint32	   *others = order + n_first;
 	uint32		sample = 0;
 	uint32		n_others = 0;
 	uint32		node;
 	uint32		i;
 
-	for (node = 0; node < n; node++)
+	for (node = 0; node < state->records->n; node++)
 	{
-		if (sample < routing->n_samples && routing->sample_nodes[sample] == node)
+		if (link_was_carried(state, node))
+			continue;
+		if (sample < n_first && routing->sample_nodes[sample] == node)
 			order[sample++] = link_hash(node);
 		else
 			others[n_others++] = link_hash(node);
@@ -817,47 +849,75 @@ link_end_searches(LinkState *state)
 	}
 }
 
-/* The caller's links, all empty; each member clears a part. */
+/* A list as the caller's links have it. */
+static uint32
+link_list_length(const LinkLists *lists, uint32 node)
+{
+	const uint32 *list = link_list(lists, node);
+	uint32		n = 0;
+
+	while (n < lists->max_links && list[n] != OMEN_NO_NODE)
+		n++;
+	return n;
+}
+
+/* Lists of nodes linked before are as the caller has them, the others empty. */
 static void
 link_begin_lists(LinkState *state, uint32 *links)
 {
 	uint32		n = state->records->n;
 	LinkLists  *lists = &state->lists;
-	uint32		from;
+	uint32		node;
 	uint32		to;
 
 	lists->records = state->records;
 	lists->max_links = 2 * state->m;
 	lists->links = links;
-	omen_team_part(state->team, n, &from, &to);
-	memset(link_list(lists, from), 0xff, sizeof(uint32) * (to - from) * lists->max_links);
 	lists->keys = link_share(state, sizeof(float) * n * lists->max_links);
 	lists->n_links = link_share(state, n);
 	lists->n_clean = link_share(state, n);
+
+	/* whole words of inserted */
+	omen_team_part(state->team, n / 64 + 1, &node, &to);
+	node *= 64;
+	to = Min(to * 64, n);
+	for (; node < to; node++)
+	{
+		if (link_was_carried(state, node))
+		{
+			lists->n_links[node] = link_list_length(lists, node);
+			lists->n_clean[node] = LINK_KEYS_UNKNOWN;
+			state->inserted[node / 64] |= UINT64CONST(1) << (node % 64);
+		}
+		else
+			memset(link_list(lists, node), 0xff, sizeof(uint32) * lists->max_links);
+	}
+	link_barrier(state);
 }
 
 static void
-link_begin(LinkState *state, const OmenTeam *team, const OmenRecords *records,
-		   const OmenRouting *routing, const OmenGraphParams *params, uint32 *links)
+link_begin_batches(LinkState *state)
 {
-	uint32		n = records->n;
-	uint32		max_edges = link_batch_size(n) * params->m;
+	uint32		n = state->records->n;
 
-	memset(state, 0, sizeof(*state));
-	state->team = team;
-	state->records = records;
-	state->routing = routing;
-	state->m = params->m;
-	state->ef = params->ef_construction;
-	state->n_batches = link_batch_starts(n, NULL);
+	state->n_batches = link_batch_starts(state->n_carried, n, NULL);
 	state->batch_starts = link_alloc(state, sizeof(uint32) * (state->n_batches + 1));
-	link_batch_starts(n, state->batch_starts);
-	link_begin_lists(state, links);
+	link_batch_starts(state->n_carried, n, state->batch_starts);
+	state->order = link_share(state, sizeof(uint32) * (n - state->n_carried));
+}
+
+static void
+link_begin(LinkState *state, uint32 *links)
+{
+	const OmenTeam *team = state->team;
+	uint32		n = state->records->n;
+	uint32		max_edges = link_batch_size(n) * state->m;
 
 	state->shared = link_share(state, offsetof(LinkShared, members) +
 							   sizeof(LinkTargets) * team->n_members);
-	state->order = link_share(state, sizeof(uint32) * n);
 	state->inserted = link_share(state, sizeof(uint64) * (n / 64 + 1));
+	link_begin_lists(state, links);
+	link_begin_batches(state);
 	state->target_count = link_share(state, sizeof(uint32) * n);
 	state->targets = link_share(state, sizeof(uint32) * max_edges);
 	state->first_edge = link_share(state, sizeof(uint32) * (max_edges + team->n_members));
@@ -889,21 +949,37 @@ link_end(LinkState *state)
 }
 
 void
-omen_graph_link(const OmenTeam *team, const OmenRecords *records,
-				const OmenRouting *routing, const OmenGraphParams *params,
-				uint32 *links)
+omen_graph_extend(const OmenTeam *team, const OmenRecords *records,
+				  const OmenRouting *routing, const OmenGraphParams *params,
+				  const uint32 *order, uint32 n_carried, uint32 *links)
 {
-	LinkState	state;
+	LinkState	state = {
+		.team = team,
+		.records = records,
+		.routing = routing,
+		.m = params->m,
+		.ef = params->ef_construction,
+		.input_order = order,
+		.n_carried = n_carried
+	};
 
 	if (records->n == 0)
 		return;
-	link_begin(&state, team, records, routing, params, links);
+	link_begin(&state, links);
 	link_make_order(&state);
 	link_insert_all(&state);
 	link_end_insertion(&state);
 	if (omen_team_leads(team))
 		omen_graph_reach(&team->host, &state.lists, routing, state.ef);
 	link_end(&state);
+}
+
+void
+omen_graph_link(const OmenTeam *team, const OmenRecords *records,
+				const OmenRouting *routing, const OmenGraphParams *params,
+				uint32 *links)
+{
+	omen_graph_extend(team, records, routing, params, NULL, 0, links);
 }
 
 size_t

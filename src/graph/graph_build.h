@@ -89,6 +89,50 @@ extern void omen_graph_link(const OmenTeam *team, const OmenRecords *records,
 							uint32 *links);
 
 /*
+ * A graph whose nodes go on, less some, and get company: what a merge does.
+ * Costs little more than its part of a build.  The steps are those of a build,
+ * over records that are first the nodes of the older graph that go on, in their
+ * order (n_carried of them), and then the new ones.
+ *
+ *	 1. omen_locality_extend: each new node is numbered next to the older ones
+ *		that it is near to, which keep their order; samples are added where
+ *		numbers have become many.
+ *	 2. the caller puts its arrays into that order.
+ *	 3. omen_links_carry: the older links, in the new numbers.  After that, the
+ *		older graph is needed no more.
+ *	 4. omen_graph_extend: link the new nodes.
+ *
+ * Where new nodes are more than older ones, a build is better.
+ */
+typedef struct OmenOlderGraph
+{
+	uint32		n;				/* nodes */
+	const uint64 *removed;		/* bit per node: it does not go on; NULL if all do */
+	const OmenRouting *routing; /* terms are not looked at */
+	const uint32 *links;		/* for omen_links_carry: 2m per node, as of omen_graph_link */
+} OmenOlderGraph;
+
+/*
+ * As omen_locality_order, which it is if nothing is carried.  Centres of codes
+ * of variable length are those of the older graph: they live in its memory.
+ */
+extern void omen_locality_extend(const OmenTeam *team, const OmenRecords *records,
+								 const OmenOlderGraph *older, uint32 n_carried,
+								 uint32 *order, OmenRouting *routing);
+
+/*
+ * Fill in links (2m per record); lists of new nodes become empty.  In place of
+ * links to removed nodes come others, from among those nodes' neighbours.
+ */
+extern void omen_links_carry(const OmenTeam *team, const OmenRecords *records,
+							 const OmenOlderGraph *older, const uint32 *order,
+							 uint32 n_carried, uint32 m, uint32 *links);
+
+extern void omen_graph_extend(const OmenTeam *team, const OmenRecords *records,
+							  const OmenRouting *routing, const OmenGraphParams *params,
+							  const uint32 *order, uint32 n_carried, uint32 *links);
+
+/*
  * Bytes per node that omen_graph_link allocates itself, shared memory and that
  * of all members together, for the memory budget.
  */

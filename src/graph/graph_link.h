@@ -26,7 +26,10 @@ typedef struct LinkLists
 	uint8	   *n_clean;
 } LinkLists;
 
-StaticAssertDecl(OMEN_MAX_LINKS <= PG_UINT8_MAX, "lengths of lists fit into a byte");
+/* In place of n_clean: the list's keys are not known. */
+#define LINK_KEYS_UNKNOWN PG_UINT8_MAX
+
+StaticAssertDecl(OMEN_MAX_LINKS < LINK_KEYS_UNKNOWN, "lengths of lists fit into a byte");
 
 /*
  * Make every node reachable from the routing table's samples.  Returns how

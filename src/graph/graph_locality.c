@@ -5,8 +5,8 @@
  *
  * The neighbours of a node then lie on few pages (and in few cache lines),
  * which is most of what a search costs.  Two levels of k-means on codes: about
- * sqrt(n / CLUSTER_NODES) clusters, each cut into sub-clusters of about
- * CLUSTER_NODES.  Clusters are numbered along a chain that goes from one
+ * sqrt(n / OMEN_CLUSTER_NODES) clusters, each cut into sub-clusters of about
+ * OMEN_CLUSTER_NODES.  Clusters are numbered along a chain that goes from one
  * centre to the nearest one left, and so are the sub-clusters within each.
  *
  * The centres and, for each sub-cluster, the node nearest to its centre make
@@ -26,10 +26,8 @@
 
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_candidate.h"
+#include "src/graph/graph_locality.h"
 #include "src/graph/graph_terms.h"
-
-/* Nodes per sub-cluster, thus per sample of the routing table. */
-#define CLUSTER_NODES 192
 
 /* At most so many clusters, and sub-clusters of each. */
 #define MAX_CLUSTERS 256
@@ -449,7 +447,7 @@ order_cluster(Locality *loc, Clustering *sub, uint32 *members, uint32 n,
 
 	sub->members = members;
 	sub->n_members = n;
-	sub->n_clusters = sub->centres.n = cluster_count((double) n / CLUSTER_NODES);
+	sub->n_clusters = sub->centres.n = cluster_count((double) n / OMEN_CLUSTER_NODES);
 	kmeans(loc, sub);
 	n_ranked = chain_centres(loc, sub, rank);
 	bounds_by_rank(sub, rank, n_ranked, loc->counts);
@@ -504,6 +502,12 @@ cluster_metric(OmenMetric metric)
 	}
 }
 
+void
+omen_locality_codec(OmenCodec *distance, const OmenCodec *codec)
+{
+	omen_codec_init(distance, codec->kind, cluster_metric(codec->metric), codec->dims);
+}
+
 static void
 locality_begin(Locality *loc, const OmenTeam *team, const OmenRecords *records)
 {
@@ -512,7 +516,7 @@ locality_begin(Locality *loc, const OmenTeam *team, const OmenRecords *records)
 	memset(loc, 0, sizeof(*loc));
 	loc->team = team;
 	loc->records = records;
-	omen_codec_init(&loc->distance, codec->kind, cluster_metric(codec->metric), codec->dims);
+	omen_locality_codec(&loc->distance, codec);
 	loc->query = locality_alloc(loc, loc->distance.query_bytes);
 	loc->keys = locality_alloc(loc, sizeof(float) * MAX_CLUSTERS);
 	if (codec->has_means)
@@ -551,7 +555,7 @@ order_by_cluster(Locality *loc, LocalityShared *shared, uint32 *order, OmenRouti
 {
 	const OmenTeam *team = loc->team;
 	uint32		n = loc->records->n;
-	uint32		k = cluster_count(sqrt((double) n / CLUSTER_NODES));
+	uint32		k = cluster_count(sqrt((double) n / OMEN_CLUSTER_NODES));
 	Clustering	top;
 	uint16		rank[MAX_CLUSTERS];
 	uint32		n_ranked;
