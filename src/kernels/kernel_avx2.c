@@ -298,7 +298,7 @@ store_four_sums(__m256i sum0, __m256i sum1, __m256i sum2, __m256i sum3, int32 ou
 								   _mm256_extracti128_si256(sum0123, 1)));
 }
 
-AVX2 static void
+AVX2 static inline void
 avx2_dot4_u8s8(const uint8 *const codes[4], const int8 *query, uint32 n,
 			   int32 out[4])
 {
@@ -422,6 +422,12 @@ DEFINE_SQ8_KERNEL(avx2_l2_squared_sq8, l2_terms)
 DEFINE_SQ8_KERNEL(avx2_inner_product_sq8, products)
 DEFINE_SQ8_KERNEL(avx2_l1_sq8, l1_terms)
 
+#define SQ8_KEYS_L2 avx2_l2_keys_sq8
+#define SQ8_KEYS_IP avx2_ip_keys_sq8
+#define SQ8_KEYS_DOT4 avx2_dot4_u8s8
+#define SQ8_KEYS_TARGET AVX2
+#include "src/kernels/kernel_sq8_keys.h"
+
 const OmenKernels omen_kernels_avx2 = {
 	.name = "avx2",
 	.l2_squared_f32 = avx2_l2_squared_f32,
@@ -430,6 +436,8 @@ const OmenKernels omen_kernels_avx2 = {
 	.cosine_terms_f32 = avx2_cosine_terms_f32,
 	.dot_u8s8 = avx2_dot_u8s8,
 	.dot4_u8s8 = avx2_dot4_u8s8,
+	.l2_keys_sq8 = avx2_l2_keys_sq8,
+	.ip_keys_sq8 = avx2_ip_keys_sq8,
 	.l2_squared_sq8 = avx2_l2_squared_sq8,
 	.inner_product_sq8 = avx2_inner_product_sq8,
 	.l1_sq8 = avx2_l1_sq8,

@@ -228,7 +228,7 @@ avx512_dot_u8s8(const uint8 *code, const int8 *query, uint32 n)
 	return _mm512_reduce_add_epi32(_mm512_add_epi32(sum0, sum1));
 }
 
-AVX512 static void
+AVX512 static inline void
 avx512_dot4_u8s8(const uint8 *const codes[4], const int8 *query, uint32 n,
 				 int32 out[4])
 {
@@ -335,6 +335,12 @@ DEFINE_SQ8_KERNEL(avx512_l2_squared_sq8, l2_terms)
 DEFINE_SQ8_KERNEL(avx512_inner_product_sq8, products)
 DEFINE_SQ8_KERNEL(avx512_l1_sq8, l1_terms)
 
+#define SQ8_KEYS_L2 avx512_l2_keys_sq8
+#define SQ8_KEYS_IP avx512_ip_keys_sq8
+#define SQ8_KEYS_DOT4 avx512_dot4_u8s8
+#define SQ8_KEYS_TARGET AVX512
+#include "src/kernels/kernel_sq8_keys.h"
+
 const OmenKernels omen_kernels_avx512 = {
 	.name = "avx512",
 	.l2_squared_f32 = avx512_l2_squared_f32,
@@ -343,6 +349,8 @@ const OmenKernels omen_kernels_avx512 = {
 	.cosine_terms_f32 = avx512_cosine_terms_f32,
 	.dot_u8s8 = avx512_dot_u8s8,
 	.dot4_u8s8 = avx512_dot4_u8s8,
+	.l2_keys_sq8 = avx512_l2_keys_sq8,
+	.ip_keys_sq8 = avx512_ip_keys_sq8,
 	.l2_squared_sq8 = avx512_l2_squared_sq8,
 	.inner_product_sq8 = avx512_inner_product_sq8,
 	.l1_sq8 = avx512_l1_sq8,

@@ -383,6 +383,12 @@ DEFINE_SQ8_KERNEL(neon_l2_squared_sq8, l2_terms)
 DEFINE_SQ8_KERNEL(neon_inner_product_sq8, products)
 DEFINE_SQ8_KERNEL(neon_l1_sq8, l1_terms)
 
+#define SQ8_KEYS_L2 neon_l2_keys_sq8
+#define SQ8_KEYS_IP neon_ip_keys_sq8
+#define SQ8_KEYS_DOT4 neon_dot4_u8s8
+#define SQ8_KEYS_TARGET
+#include "src/kernels/kernel_sq8_keys.h"
+
 const OmenKernels omen_kernels_neon = {
 	.name = "neon",
 	.l2_squared_f32 = neon_l2_squared_f32,
@@ -391,6 +397,8 @@ const OmenKernels omen_kernels_neon = {
 	.cosine_terms_f32 = neon_cosine_terms_f32,
 	.dot_u8s8 = neon_dot_u8s8,
 	.dot4_u8s8 = neon_dot4_u8s8,
+	.l2_keys_sq8 = neon_l2_keys_sq8,
+	.ip_keys_sq8 = neon_ip_keys_sq8,
 	.l2_squared_sq8 = neon_l2_squared_sq8,
 	.inner_product_sq8 = neon_inner_product_sq8,
 	.l1_sq8 = neon_l1_sq8,
@@ -400,6 +408,12 @@ const OmenKernels omen_kernels_neon = {
 
 #ifdef OMEN_HAVE_NEON_DOT_KERNELS
 
+#define SQ8_KEYS_L2 neon_dot_l2_keys_sq8
+#define SQ8_KEYS_IP neon_dot_ip_keys_sq8
+#define SQ8_KEYS_DOT4 neon_dot_dot4_u8s8
+#define SQ8_KEYS_TARGET NEON_DOT
+#include "src/kernels/kernel_sq8_keys.h"
+
 const OmenKernels omen_kernels_neon_dot = {
 	.name = "neon_dot",
 	.l2_squared_f32 = neon_l2_squared_f32,
@@ -408,6 +422,8 @@ const OmenKernels omen_kernels_neon_dot = {
 	.cosine_terms_f32 = neon_cosine_terms_f32,
 	.dot_u8s8 = neon_dot_dot_u8s8,
 	.dot4_u8s8 = neon_dot_dot4_u8s8,
+	.l2_keys_sq8 = neon_dot_l2_keys_sq8,
+	.ip_keys_sq8 = neon_dot_ip_keys_sq8,
 	.l2_squared_sq8 = neon_l2_squared_sq8,
 	.inner_product_sq8 = neon_inner_product_sq8,
 	.l1_sq8 = neon_l1_sq8,

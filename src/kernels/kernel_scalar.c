@@ -171,6 +171,12 @@ scalar_l1_sq8(const float *query, const uint8 *code,
 	return fold_lanes(sum);
 }
 
+#define SQ8_KEYS_L2 scalar_l2_keys_sq8
+#define SQ8_KEYS_IP scalar_ip_keys_sq8
+#define SQ8_KEYS_DOT4 scalar_dot4_u8s8
+#define SQ8_KEYS_TARGET
+#include "src/kernels/kernel_sq8_keys.h"
+
 const OmenKernels omen_kernels_scalar = {
 	.name = "scalar",
 	.l2_squared_f32 = scalar_l2_squared_f32,
@@ -179,6 +185,8 @@ const OmenKernels omen_kernels_scalar = {
 	.cosine_terms_f32 = scalar_cosine_terms_f32,
 	.dot_u8s8 = scalar_dot_u8s8,
 	.dot4_u8s8 = scalar_dot4_u8s8,
+	.l2_keys_sq8 = scalar_l2_keys_sq8,
+	.ip_keys_sq8 = scalar_ip_keys_sq8,
 	.l2_squared_sq8 = scalar_l2_squared_sq8,
 	.inner_product_sq8 = scalar_inner_product_sq8,
 	.l1_sq8 = scalar_l1_sq8,

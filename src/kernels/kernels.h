@@ -30,6 +30,30 @@
 /* Interleaved partial sums of the reproducible float kernels. */
 #define OMEN_LANES 16
 
+/*
+ * Keys of 8-bit codes (src/quant/sq8.c): what a record's factors begin with,
+ * and what of a query does not depend on the record.
+ */
+typedef struct OmenSq8Record
+{
+	float		offset;
+	float		step;			/* >= 0 */
+	uint32		sum;			/* of the codes */
+	uint32		sum_sq;			/* of the squared codes */
+} OmenSq8Record;
+
+typedef struct OmenSq8Query
+{
+	double		dims;
+	double		offset;
+	double		step;
+	double		twice_step;
+	double		scaled_sum;		/* step * sum of codes */
+	double		scaled_sum_sq;	/* step^2 * sum of squared codes */
+	double		component_sum;	/* of the decoded query: dims * offset + scaled_sum */
+	double		scale;			/* of an L2 key: 1, or 1/2 for cosine */
+} OmenSq8Query;
+
 typedef struct OmenKernels
 {
 	const char *name;			/* "scalar", "avx2", "avx512", "neon", "neon_dot" */
@@ -46,6 +70,18 @@ typedef struct OmenKernels
 	int32		(*dot_u8s8) (const uint8 *code, const int8 *query, uint32 n);
 	void		(*dot4_u8s8) (const uint8 *const codes[4], const int8 *query,
 							  uint32 n, int32 out[4]);
+
+	/*
+	 * Keys of n records, code against code: squared distances times a scale,
+	 * or negated inner products, of the decoded vectors.  query_code is the
+	 * query's code less 128; n_bytes is a multiple of 16.
+	 */
+	void		(*l2_keys_sq8) (const OmenSq8Query *query, const int8 *query_code, uint32 n_bytes,
+								int n, const void *const *factors, const uint8 *const *codes,
+								float *out);
+	void		(*ip_keys_sq8) (const OmenSq8Query *query, const int8 *query_code, uint32 n_bytes,
+								int n, const void *const *factors, const uint8 *const *codes,
+								float *out);
 
 	/*
 	 * Float query against the decoded code offset + step * code[i]: the same

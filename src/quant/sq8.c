@@ -44,6 +44,8 @@ typedef struct Sq8Factors
 } Sq8Factors;
 
 StaticAssertDecl(sizeof(Sq8Factors) == 20, "layout of SQ8 factors");
+StaticAssertDecl(offsetof(Sq8Factors, sum_sq) == offsetof(OmenSq8Record, sum_sq),
+				 "factors begin with what keys depend on");
 
 /*
  * Head of a query; the code (signed, 64-byte aligned) and the float vector
@@ -51,14 +53,7 @@ StaticAssertDecl(sizeof(Sq8Factors) == 20, "layout of SQ8 factors");
  */
 typedef struct Sq8Query
 {
-	double		dims;
-	double		offset;
-	double		step;
-	double		twice_step;
-	double		scaled_sum;		/* step * sum of codes */
-	double		scaled_sum_sq;	/* step^2 * sum of squared codes */
-	double		component_sum;	/* of the decoded query: dims * offset + scaled_sum */
-	double		scale;			/* of an L2 key: 1, or 1/2 for cosine */
+	OmenSq8Query common;		/* what keys depend on */
 
 	/* for lower_bound */
 	double		norm;			/* of the float query */
@@ -286,17 +281,18 @@ static void
 sq8_query_prepare(const OmenCodec *codec, Sq8Query *q, const Sq8Factors *f,
 				  const uint8 *code)
 {
+	OmenSq8Query *common = &q->common;
 	int8	   *signed_code = sq8_query_code((OmenQuery *) q);
 	uint32		i;
 
-	q->dims = codec->dims;
-	q->offset = f->offset;
-	q->step = f->step;
-	q->twice_step = 2.0 * q->step;
-	q->scaled_sum = q->step * (double) f->sum;
-	q->scaled_sum_sq = q->step * q->step * (double) f->sum_sq;
-	q->component_sum = q->dims * q->offset + q->scaled_sum;
-	q->scale = codec->metric == OMEN_METRIC_COSINE ? 0.5 : 1.0;
+	common->dims = codec->dims;
+	common->offset = f->offset;
+	common->step = f->step;
+	common->twice_step = 2.0 * common->step;
+	common->scaled_sum = common->step * (double) f->sum;
+	common->scaled_sum_sq = common->step * common->step * (double) f->sum_sq;
+	common->component_sum = common->dims * common->offset + common->scaled_sum;
+	common->scale = codec->metric == OMEN_METRIC_COSINE ? 0.5 : 1.0;
 
 	/* this runs for each link that the build looks at: in large pieces */
 	for (i = 0; i < codec->code_bytes; i += 16)
@@ -343,155 +339,30 @@ sq8_query_from_vector(const OmenCodec *codec, OmenQuery *query, const void *vect
 	 * good to (dims / 16 + 16) epsilon, ours to half of that.  A product or
 	 * square below the normal range errs by up to half of the least denormal.
 	 */
-	q->rounding = (3.0 * q->dims / 32.0 + 32.0) * FLT_EPSILON;
-	q->underflow = q->dims * ldexp(1.0, -148);
+	q->rounding = (3.0 * q->common.dims / 32.0 + 32.0) * FLT_EPSILON;
+	q->underflow = q->common.dims * ldexp(1.0, -148);
 }
 
 /* ---------- keys ---------- */
 
-/* As many keys are computed at a time. */
-#define SQ8_KEYS_AT_ONCE 4
-
 /*
- * Two keys' arithmetic side by side: vectors of the compiler, which every
- * machine of 64 bits has in hardware.  Each operation rounds on its own, so
- * they give what scalars would.
+ * Sums of squares, multiplied out, so that all that depends on both codes is
+ * one integer dot product: src/kernels/kernel_sq8_keys.h.
  */
-typedef double Sq8Pair __attribute__((vector_size(16)));
-typedef int64 Sq8PairMask __attribute__((vector_size(16)));
-
-/*
- * The numbers of two records that keys depend on.  Sums of codes and of their
- * squares are below 2^31; the sum of code * query code comes from the dot
- * product with the signed query code.
- */
-typedef struct Sq8Terms
-{
-	Sq8Pair		offset;
-	Sq8Pair		step;
-	Sq8Pair		sum;
-	Sq8Pair		sum_sq;
-	Sq8Pair		cross_sum;
-} Sq8Terms;
-
-static inline Sq8Terms
-sq8_terms(const Sq8Factors *a, const Sq8Factors *b, int32 dot_a, int32 dot_b)
-{
-	Sq8Terms	t;
-
-	t.offset = (Sq8Pair) {a->offset, b->offset};
-	t.step = (Sq8Pair) {a->step, b->step};
-	t.sum = (Sq8Pair) {(int32) a->sum, (int32) b->sum};
-	t.sum_sq = (Sq8Pair) {(int32) a->sum_sq, (int32) b->sum_sq};
-	t.cross_sum = (Sq8Pair) {dot_a, dot_b} + 128.0 * t.sum;
-	return t;
-}
-
-/*
- * Squared distances of decoded vectors, a code's (oc + sc * c) and the
- * query's (oq + sq * d).  With D = oc - oq it is the sum of
- * (D + sc * c - sq * d)^2, multiplied out:
- *
- *	dims D^2 + 2 D (sc sum(c) - sq sum(d)) + sc^2 sum(c^2) + sq^2 sum(d^2)
- *	- 2 sc sq sum(c d)
- */
-static inline Sq8Pair
-sq8_two_keys_l2(const Sq8Query *q, Sq8Terms t)
-{
-	Sq8Pair		offset_diff = t.offset - q->offset;
-	Sq8Pair		sum_diff = t.step * t.sum - q->scaled_sum;
-	Sq8Pair		key;
-
-	key = offset_diff * (q->dims * offset_diff + (sum_diff + sum_diff));
-	key += t.step * (t.step * t.sum_sq - q->twice_step * t.cross_sum);
-	key += q->scaled_sum_sq;
-	key *= q->scale;
-
-	/* rounding may leave it just below 0: then 0 */
-	return (Sq8Pair) ((Sq8PairMask) key & (key > 0.0));
-}
-
-/* - inner products: the sum of (oc + sc * c) * (oq + sq * d), multiplied out */
-static inline Sq8Pair
-sq8_two_keys_ip(const Sq8Query *q, Sq8Terms t)
-{
-	Sq8Pair		product;
-
-	product = q->component_sum * t.offset;
-	product += t.step * (q->offset * t.sum + q->step * t.cross_sum);
-	return -product;
-}
-
-/* The last n < 4 records, filled up with the last of them. */
-static inline void
-sq8_fill_up(int n, const void *const *factors, const uint8 *const *codes,
-			const void **four_factors, const uint8 **four_codes)
-{
-	int			i;
-
-	for (i = 0; i < SQ8_KEYS_AT_ONCE; i++)
-	{
-		four_factors[i] = factors[Min(i, n - 1)];
-		four_codes[i] = codes[Min(i, n - 1)];
-	}
-}
-
-/* Keys of four records; two_keys is a constant, see sq8_keys(). */
-static pg_attribute_always_inline void
-sq8_four_keys(const OmenCodec *codec, const Sq8Query *q, const void *const *factors,
-			  const uint8 *const *codes, float *out,
-			  Sq8Pair (*two_keys) (const Sq8Query *, Sq8Terms))
-{
-	int32		dots[SQ8_KEYS_AT_ONCE];
-	Sq8Pair		keys;
-
-	omen_kernels->dot4_u8s8(codes, sq8_query_code((const OmenQuery *) q), codec->code_bytes, dots);
-	keys = two_keys(q, sq8_terms(factors[0], factors[1], dots[0], dots[1]));
-	out[0] = (float) keys[0];
-	out[1] = (float) keys[1];
-	keys = two_keys(q, sq8_terms(factors[2], factors[3], dots[2], dots[3]));
-	out[2] = (float) keys[0];
-	out[3] = (float) keys[1];
-}
-
-/*
- * Keys of n records.  two_keys is a constant, so this becomes one function
- * for each kind of key.
- */
-static pg_attribute_always_inline void
-sq8_keys(const OmenCodec *codec, const OmenQuery *query, int n,
-		 const void *const *factors, const uint8 *const *codes, float *out,
-		 Sq8Pair (*two_keys) (const Sq8Query *, Sq8Terms))
-{
-	const Sq8Query *q = (const Sq8Query *) query;
-	int			i;
-
-	for (i = 0; i + SQ8_KEYS_AT_ONCE <= n; i += SQ8_KEYS_AT_ONCE)
-		sq8_four_keys(codec, q, factors + i, codes + i, out + i, two_keys);
-	if (i < n)
-	{
-		const void *rest_factors[SQ8_KEYS_AT_ONCE];
-		const uint8 *rest_codes[SQ8_KEYS_AT_ONCE];
-		float		rest[SQ8_KEYS_AT_ONCE];
-
-		sq8_fill_up(n - i, factors + i, codes + i, rest_factors, rest_codes);
-		sq8_four_keys(codec, q, rest_factors, rest_codes, rest, two_keys);
-		memcpy(out + i, rest, sizeof(float) * (n - i));
-	}
-}
-
 static void
 sq8_keys_l2(const OmenCodec *codec, const OmenQuery *query, int n,
 			const void *const *factors, const uint8 *const *codes, float *out)
 {
-	sq8_keys(codec, query, n, factors, codes, out, sq8_two_keys_l2);
+	omen_kernels->l2_keys_sq8(&((const Sq8Query *) query)->common, sq8_query_code(query),
+							  codec->code_bytes, n, factors, codes, out);
 }
 
 static void
 sq8_keys_ip(const OmenCodec *codec, const OmenQuery *query, int n,
 			const void *const *factors, const uint8 *const *codes, float *out)
 {
-	sq8_keys(codec, query, n, factors, codes, out, sq8_two_keys_ip);
+	omen_kernels->ip_keys_sq8(&((const Sq8Query *) query)->common, sq8_query_code(query),
+							  codec->code_bytes, n, factors, codes, out);
 }
 
 static void
