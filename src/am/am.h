@@ -15,6 +15,8 @@
 #include "access/genam.h"
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
+#include "storage/dsm.h"
+#include "storage/shm_toc.h"
 #include "utils/rel.h"
 
 /* ---- options (am_options.c) ---- */
@@ -114,6 +116,7 @@ extern OmenValueClass omen_encoder_encode(OmenEncoder *encoder, Datum value, boo
 /* ---- the access method's functions ---- */
 
 extern IndexBuildResult *omen_am_build(Relation heap, Relation index, IndexInfo *indexInfo);
+extern PGDLLEXPORT void omen_am_build_worker(dsm_segment *seg, shm_toc *toc);
 extern void omen_am_buildempty(Relation index);
 extern char *omen_am_buildphasename(int64 phase);
 extern bool omen_am_insert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,

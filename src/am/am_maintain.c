@@ -268,15 +268,14 @@ merge(Relation index, const OmenMeta *meta, const OmenSegment *const *sources, i
 	MemoryContext old_context = MemoryContextSwitchTo(context);
 	uint32		replaced[OMEN_MAX_SEGMENTS];
 	uint32		segment_id = 0;
-	uint32		expected_rows = 1000;
 	bool		written = true;
 	OmenEncoder encoder;
+	OmenBuildTeam team;
 	OmenSegmentBuilder *builder;
 
 	omen_encoder_init(&encoder, index, meta);
-	for (int i = 0; i < n_sources; i++)
-		expected_rows += Min(sources[i]->n_rows, OMEN_MAX_NODES / 4 - expected_rows);
-	builder = omen_builder_create(index, meta, &encoder.codec, expected_rows, false);
+	omen_build_team_alone(&team);
+	builder = omen_builder_create(index, meta, &encoder.codec, &team, NULL, false);
 	for (int i = 0; i < n_sources; i++)
 	{
 		replaced[i] = sources[i]->id;
@@ -285,7 +284,8 @@ merge(Relation index, const OmenMeta *meta, const OmenSegment *const *sources, i
 		else
 			add_segment(builder, index, meta, sources[i]);
 	}
-	if (!omen_builder_is_empty(builder))
+	(void) omen_builder_gather(builder, false);
+	if (!builder->rows.empty)
 		written = omen_builder_write(builder, &segment_id);
 	if (written)
 		omen_segment_publish(index, segment_id, replaced, n_sources);

@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
+#include "src/am/graph_host.h"
 #include "src/am/scan_segment.h"
 #include "src/am/scan_tail.h"
 #include "src/storage/metapage.h"

@@ -20,15 +20,15 @@
 #define HUGE_ARRAY (16 * 1024 * 1024)
 #define HUGE_PAGE (2 * 1024 * 1024)
 
-/* Ask for huge pages in the whole ones of a range; only a hint. */
-static void
-advise_huge_pages(char *start, size_t bytes)
+/* Ask for huge pages in the whole ones of a large array; only a hint. */
+void
+omen_host_advise_huge_pages(void *start, size_t bytes)
 {
 #ifdef MADV_HUGEPAGE
 	char	   *first = (char *) TYPEALIGN(HUGE_PAGE, start);
-	char	   *end = (char *) TYPEALIGN_DOWN(HUGE_PAGE, start + bytes);
+	char	   *end = (char *) TYPEALIGN_DOWN(HUGE_PAGE, (char *) start + bytes);
 
-	if (end > first)
+	if (bytes >= HUGE_ARRAY && end > first)
 		(void) madvise(first, end - first, MADV_HUGEPAGE);
 #endif
 }
@@ -41,8 +41,7 @@ omen_host_alloc(MemoryContext context, size_t bytes)
 	char	   *aligned = (char *) TYPEALIGN(ALIGNMENT, chunk + sizeof(void *));
 
 	((void **) aligned)[-1] = chunk;
-	if (bytes >= HUGE_ARRAY)
-		advise_huge_pages(aligned, bytes);
+	omen_host_advise_huge_pages(aligned, bytes);
 	return aligned;
 }
 

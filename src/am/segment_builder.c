@@ -1,12 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * segment_builder.c
- *	  Collecting rows and making a sealed segment of them.
+ *	  Making a sealed segment of rows.
  *
  * The rows come from the heap (build), from a tail (seal) or from older
  * segments (merge); what comes out depends on the set of (TID, code) alone:
  * rows are sorted by TID, equal codes folded into one node with a list of
  * TIDs, the nodes numbered by locality and linked.
+ *
+ * A team does this together, step by step.  If shared memory runs out in a
+ * step, the leader does that step and all further ones alone: the input of a
+ * step stays as it is until the step's memory is there.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,6 +18,8 @@
 
 #include "src/am/segment_builder.h"
 #include "src/am/segment_content.h"
+
+#include "src/am/graph_host.h"
 
 #include "commands/progress.h"
 #include "common/hashfn.h"
@@ -23,6 +29,23 @@
 
 #define NO_ROW 0xFFFFFFFFU
 
+/* Rows between two looks at interrupts, or claimed by a member at a time. */
+#define PIECE_ROWS 4096
+
+/* Rows are folded in parts, by their hashes; a part has about so many. */
+#define PART_ROWS 16384
+#define MAX_PARTS 64
+
+/* What the steps work on, in each member. */
+typedef struct Sealing
+{
+	OmenSegmentBuilder *builder;
+	OmenGraphParams params;
+	OmenFolded	folded;			/* duplicates: the leader's */
+	OmenRouting routing;
+	uint32	   *links;			/* (shared) */
+} Sealing;
+
 static void
 host_tick_progress(void *arg, uint32 n_done)
 {
@@ -30,247 +53,72 @@ host_tick_progress(void *arg, uint32 n_done)
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, n_done);
 }
 
-static void
-report_phase(OmenSegmentBuilder *builder, OmenBuildPhase phase)
+/* Begin a phase that has `total` things to do. */
+void
+omen_builder_report_phase(OmenSegmentBuilder *builder, OmenBuildPhase phase, uint32 total)
 {
-	if (!builder->report_progress)
-		return;
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, builder->n);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+	const int	params[] = {
+		PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_CREATEIDX_TUPLES_TOTAL, PROGRESS_CREATEIDX_TUPLES_DONE
+	};
+	const int64 values[] = {phase, total, 0};
+
+	if (builder->report_progress)
+		pgstat_progress_update_multi_param(3, params, values);
 }
 
-/* What a row costs while its segment is being made, for the memory budget. */
+/*
+ * What a row costs while its segment is being made, for the memory budget:
+ * either there are two copies of it and two places in the list by which it is
+ * sorted, or one copy and all that linking takes.
+ */
 size_t
 omen_builder_row_bytes(const OmenMeta *meta, const OmenCodec *codec)
 {
 	OmenGraphParams params = {.m = meta->m,.ef_construction = meta->ef_construction};
+	size_t		row = codec->factor_bytes + codec->code_bytes + sizeof(ItemPointerData);
+	size_t		gathering = 2 * row + OMEN_GATHER_ROW_BYTES;
+	size_t		linking = row + 2 * meta->m * sizeof(uint32) + omen_graph_link_bytes(codec, &params);
 
-	return codec->factor_bytes + codec->code_bytes + sizeof(ItemPointerData) +
-		sizeof(OmenTidEntry) + 2 * sizeof(uint32) +
-		2 * meta->m * sizeof(uint32) + omen_graph_link_bytes(codec, &params);
+	return Max(gathering, linking);
 }
 
-/* ---- collecting ---- */
-
-static void *
-grow(OmenSegmentBuilder *builder, void *old, size_t used, size_t wanted)
-{
-	void	   *new = omen_host_alloc(builder->context, wanted);
-
-	if (old)
-	{
-		memcpy(new, old, used);
-		omen_host_release(old);
-	}
-	return new;
-}
-
-static void
-reserve(OmenSegmentBuilder *builder, uint32 capacity)
-{
-	const OmenCodec *codec = builder->codec;
-	size_t		n = builder->n;
-
-	builder->factors = grow(builder, builder->factors, n * codec->factor_bytes,
-							(size_t) capacity * codec->factor_bytes);
-	builder->codes = grow(builder, builder->codes, n * codec->code_bytes,
-						  (size_t) capacity * codec->code_bytes);
-	builder->tids = grow(builder, builder->tids, n * sizeof(ItemPointerData),
-						 (size_t) capacity * sizeof(ItemPointerData));
-	builder->capacity = capacity;
-}
-
+/*
+ * A member's builder, in the current memory context.  Without a limit (NULL),
+ * all rows become one segment.
+ */
 OmenSegmentBuilder *
 omen_builder_create(Relation index, const OmenMeta *meta, const OmenCodec *codec,
-					uint32 expected_rows, bool report_progress)
+					OmenBuildTeam *team, const OmenSegmentLimit *limit, bool report_progress)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "omenvec segment builder",
-												  ALLOCSET_DEFAULT_SIZES);
-	OmenSegmentBuilder *builder = MemoryContextAllocZero(context, sizeof(OmenSegmentBuilder));
+	const OmenSegmentLimit no_limit = {0, SIZE_MAX, 0, PG_UINT32_MAX};
+	OmenSegmentBuilder *builder = palloc0(sizeof(OmenSegmentBuilder));
 
 	builder->index = index;
 	builder->meta = meta;
 	builder->codec = codec;
+	builder->team = team;
 	builder->report_progress = report_progress;
-	builder->context = context;
-	omen_host_init(&builder->host, context);
 	if (report_progress)
-		builder->host.tick = host_tick_progress;
-	builder->sorted = true;
-	reserve(builder, Max(expected_rows, 64));
+		team->team.host.tick = host_tick_progress;
+	omen_collector_init(&builder->collector, codec, limit ? limit : &no_limit);
 	return builder;
 }
 
-void
-omen_builder_destroy(OmenSegmentBuilder *builder)
-{
-	MemoryContextDelete(builder->context);
-}
-
-/* Memory that the rows so far take, or will take while their segment is made. */
-size_t
-omen_builder_bytes(const OmenSegmentBuilder *builder)
-{
-	return builder->n * omen_builder_row_bytes(builder->meta, builder->codec) + builder->bytes_kept;
-}
-
+/* Bring the rows of all members together: see omen_collector_gather(). */
 bool
-omen_builder_is_empty(const OmenSegmentBuilder *builder)
+omen_builder_gather(OmenSegmentBuilder *builder, bool more)
 {
-	return builder->n == 0 && builder->nulls.n == 0 && builder->undirected.n == 0;
+	return omen_collector_gather(&builder->collector, builder->team, more, &builder->rows);
 }
 
-/* Codes of variable length are kept in pieces of this size. */
-#define BYTES_PIECE (1024 * 1024)
+/* ---- folding ---- */
 
-/* Keep the bytes of a code for as long as the builder lives. */
-static OmenCodeRef
-keep_bytes(OmenSegmentBuilder *builder, const void *code, uint32 n_bytes)
+typedef struct FoldShared
 {
-	OmenCodeRef ref = {.n_bytes = n_bytes};
-
-	if (n_bytes > builder->piece_left)
-	{
-		builder->piece_left = Max(BYTES_PIECE, n_bytes);
-		builder->piece = MemoryContextAlloc(builder->context, builder->piece_left);
-		builder->bytes_kept += builder->piece_left;
-	}
-	ref.bytes = memcpy(builder->piece, code, n_bytes);
-	builder->piece += n_bytes;
-	builder->piece_left -= n_bytes;
-	return ref;
-}
-
-/* Add a row with a code of n_code_bytes. */
-void
-omen_builder_add(OmenSegmentBuilder *builder, ItemPointer tid, const void *factors,
-				 const uint8 *code, uint32 n_code_bytes)
-{
-	const OmenCodec *codec = builder->codec;
-	size_t		i = builder->n;
-
-	if (builder->n == builder->capacity)
-	{
-		if (builder->capacity >= OMEN_MAX_NODES / 2)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("a segment of index \"%s\" cannot have more than %u vectors",
-							RelationGetRelationName(builder->index), OMEN_MAX_NODES / 2),
-					 errhint("Lower maintenance_work_mem or partition the table.")));
-		reserve(builder, builder->capacity * 2);
-	}
-	if (i > 0 && ItemPointerCompare(tid, &builder->tids[i - 1]) < 0)
-		builder->sorted = false;
-	memcpy(builder->factors + i * codec->factor_bytes, factors, codec->factor_bytes);
-	if (codec->variable)
-	{
-		OmenCodeRef ref = keep_bytes(builder, code, n_code_bytes);
-
-		memcpy(builder->codes + i * codec->code_bytes, &ref, sizeof(ref));
-	}
-	else
-		memcpy(builder->codes + i * codec->code_bytes, code, codec->code_bytes);
-	builder->tids[i] = *tid;
-	builder->n++;
-}
-
-static void
-add_to_list(OmenSegmentBuilder *builder, OmenTidList *list, ItemPointer tid)
-{
-	if (list->n == list->capacity)
-	{
-		uint32		capacity = Max(64, list->capacity * 2);
-
-		list->tids = grow(builder, list->tids, list->n * sizeof(ItemPointerData),
-						  (size_t) capacity * sizeof(ItemPointerData));
-		list->capacity = capacity;
-	}
-	list->tids[list->n++] = *tid;
-}
-
-void
-omen_builder_add_null(OmenSegmentBuilder *builder, ItemPointer tid)
-{
-	add_to_list(builder, &builder->nulls, tid);
-}
-
-void
-omen_builder_add_undirected(OmenSegmentBuilder *builder, ItemPointer tid)
-{
-	add_to_list(builder, &builder->undirected, tid);
-}
-
-/* ---- sorting and folding ---- */
-
-typedef struct SortEntry
-{
-	ItemPointerData tid;
-	uint32		row;
-} SortEntry;
-
-static int
-compare_sort_entries(const void *a, const void *b)
-{
-	return ItemPointerCompare((ItemPointer) &((const SortEntry *) a)->tid,
-							  (ItemPointer) &((const SortEntry *) b)->tid);
-}
-
-static int
-compare_tids(const void *a, const void *b)
-{
-	return ItemPointerCompare((ItemPointer) a, (ItemPointer) b);
-}
-
-static void
-sort_rows(OmenSegmentBuilder *builder)
-{
-	const OmenCodec *codec = builder->codec;
-	SortEntry  *entries;
-	uint32	   *order;
-	OmenTeam	team;
-
-	qsort(builder->nulls.tids, builder->nulls.n, sizeof(ItemPointerData), compare_tids);
-	qsort(builder->undirected.tids, builder->undirected.n, sizeof(ItemPointerData), compare_tids);
-	if (builder->sorted)
-		return;
-
-	entries = omen_host_alloc(builder->context, builder->n * sizeof(SortEntry));
-	order = omen_host_alloc(builder->context, builder->n * sizeof(uint32));
-	for (uint32 i = 0; i < builder->n; i++)
-	{
-		entries[i].tid = builder->tids[i];
-		entries[i].row = i;
-	}
-	qsort(entries, builder->n, sizeof(SortEntry), compare_sort_entries);
-	for (uint32 i = 0; i < builder->n; i++)
-		order[i] = entries[i].row;
-	omen_host_release(entries);
-
-	omen_team_alone(&team, &builder->host);
-	omen_permute(&team, builder->factors, codec->factor_bytes, order, builder->n);
-	omen_permute(&team, builder->codes, codec->code_bytes, order, builder->n);
-	omen_permute(&team, builder->tids, sizeof(ItemPointerData), order, builder->n);
-	omen_host_release(order);
-	builder->sorted = true;
-}
-
-static void
-add_duplicate(OmenSegmentBuilder *builder, OmenFolded *folded, uint32 node, ItemPointer tid)
-{
-	if (folded->n_duplicates == folded->capacity)
-	{
-		uint32		capacity = Max(64, folded->capacity * 2);
-
-		folded->duplicates = grow(builder, folded->duplicates,
-								  folded->n_duplicates * sizeof(OmenDuplicate),
-								  (size_t) capacity * sizeof(OmenDuplicate));
-		folded->capacity = capacity;
-	}
-	folded->duplicates[folded->n_duplicates].node = node;
-	folded->duplicates[folded->n_duplicates].tid = *tid;
-	folded->n_duplicates++;
-}
+	uint32		hash_claim;
+	uint32		part_claim;
+	uint32		n_nodes;
+} FoldShared;
 
 /* The bytes that a code consists of. */
 static const uint8 *
@@ -312,18 +160,118 @@ records_equal(const OmenSegmentBuilder *builder, uint32 i, uint32 j)
 		memcmp(content, other, n_bytes) == 0;
 }
 
-/* The node with the same code as row i among those folded so far, or NO_ROW; slot is its place. */
-static uint32
-find_equal(const OmenSegmentBuilder *builder, const uint32 *table, uint32 mask,
-		   uint32 i, uint32 *slot)
+static void
+hash_rows(OmenSegmentBuilder *builder, FoldShared *shared, uint32 *hashes)
 {
-	uint32		at = hash_record(builder, i) & mask;
+	uint32		from;
+	uint32		to;
 
-	for (; table[at] != NO_ROW; at = (at + 1) & mask)
-		if (records_equal(builder, table[at], i))
-			return table[at];
-	*slot = at;
-	return NO_ROW;
+	while (omen_team_claim(&shared->hash_claim, PIECE_ROWS, builder->rows.n, &from, &to))
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (; from < to; from++)
+			hashes[from] = hash_record(builder, from);
+	}
+}
+
+/*
+ * Find equal rows among those of a part, in their order: first[i] becomes the
+ * first row that row i is equal to, which takes on what it has to know of it.
+ */
+static void
+fold_part(OmenSegmentBuilder *builder, const uint32 *hashes, uint32 part, uint32 n_parts,
+		  uint32 *first)
+{
+	const OmenCodec *codec = builder->codec;
+	uint32		n = builder->rows.n;
+	uint32		n_members = 0;
+	uint32		mask;
+	uint32	   *table;
+
+	for (uint32 i = 0; i < n; i++)
+		n_members += hashes[i] % n_parts == part;
+	mask = pg_nextpower2_32(Max(n_members, 8) * 2) - 1;
+	table = omen_host_alloc(builder->team->context, ((size_t) mask + 1) * sizeof(uint32));
+	memset(table, 0xFF, ((size_t) mask + 1) * sizeof(uint32));
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		uint32		at = (hashes[i] / n_parts) & mask;
+
+		if (i % PIECE_ROWS == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (hashes[i] % n_parts != part)
+			continue;
+		while (table[at] != NO_ROW &&
+			   (hashes[table[at]] != hashes[i] || !records_equal(builder, table[at], i)))
+			at = (at + 1) & mask;
+		if (table[at] == NO_ROW)
+			table[at] = i;
+		else
+			codec->absorb(codec, omen_builder_factors(builder, table[at]), omen_builder_factors(builder, i));
+		first[i] = table[at];
+	}
+	omen_host_release(table);
+}
+
+static void
+fold_parts(OmenSegmentBuilder *builder, FoldShared *shared, const uint32 *hashes, uint32 *first)
+{
+	uint32		n_parts = Min(builder->rows.n / PART_ROWS + 1, MAX_PARTS);
+	uint32		part;
+	uint32		next;
+
+	while (omen_team_claim(&shared->part_claim, 1, n_parts, &part, &next))
+		fold_part(builder, hashes, part, n_parts, first);
+}
+
+/* Close up the elements of rows that are their own first. */
+static void
+keep_firsts(void *elements, size_t element_bytes, const uint32 *first, uint32 n)
+{
+	char	   *base = elements;
+	uint32		to = 0;
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		if (i % PIECE_ROWS == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (first[i] != i)
+			continue;
+		if (to != i)
+			memcpy(base + to * element_bytes, base + i * element_bytes, element_bytes);
+		to++;
+	}
+}
+
+/*
+ * Number the nodes, close up their TIDs and list the other ones, with the
+ * numbers of their nodes.  first is used up.
+ */
+static void
+list_duplicates(OmenSegmentBuilder *builder, OmenFolded *folded, uint32 *first)
+{
+	ItemPointerData *tids = builder->rows.tids;
+	uint32		n = builder->rows.n;
+	uint32		n_duplicates = 0;
+
+	for (uint32 i = 0; i < n; i++)
+		n_duplicates += first[i] != i;
+	folded->duplicates = omen_host_alloc(builder->team->context,
+										 Max(n_duplicates, 1) * sizeof(OmenDuplicate));
+	for (uint32 i = 0; i < n; i++)
+	{
+		if (first[i] == i)
+		{
+			tids[folded->n_nodes] = tids[i];
+			first[i] = folded->n_nodes++;
+			continue;
+		}
+		first[i] = first[first[i]];
+		folded->duplicates[folded->n_duplicates].node = first[i];
+		folded->duplicates[folded->n_duplicates].tid = tids[i];
+		folded->n_duplicates++;
+	}
 }
 
 /*
@@ -331,38 +279,39 @@ find_equal(const OmenSegmentBuilder *builder, const uint32 *table, uint32 mask,
  * duplicates.  Left separate, they would make cliques without a way out.
  */
 static void
-fold_rows(OmenSegmentBuilder *builder, OmenFolded *folded)
+fold_rows(OmenBuildTeam *team, void *arg)
 {
+	Sealing    *sealing = arg;
+	OmenSegmentBuilder *builder = sealing->builder;
+	OmenRowSet *rows = &builder->rows;
 	const OmenCodec *codec = builder->codec;
-	uint32		mask = pg_nextpower2_32(Max(builder->n, 8) * 2) - 1;
-	uint32	   *table = omen_host_alloc(builder->context, ((size_t) mask + 1) * sizeof(uint32));
+	OmenFolded *folded = &sealing->folded;
+	FoldShared *shared = team->team.share(team, sizeof(FoldShared));
+	uint32	   *hashes = team->team.share(team, (size_t) rows->n * sizeof(uint32));
+	uint32	   *first = team->team.share(team, (size_t) rows->n * sizeof(uint32));
 
-	memset(folded, 0, sizeof(*folded));
-	memset(table, 0xFF, ((size_t) mask + 1) * sizeof(uint32));
-	for (uint32 i = 0; i < builder->n; i++)
+	hash_rows(builder, shared, hashes);
+	team->team.barrier(team);
+	fold_parts(builder, shared, hashes, first);
+	team->team.unshare(team, hashes);
+
+	/* each member has its own array of codes of variable length */
+	if (codec->variable || omen_team_leads(&team->team))
+		keep_firsts(rows->codes, codec->code_bytes, first, rows->n);
+	team->team.barrier(team);
+	if (omen_team_leads(&team->team))
 	{
-		uint32		slot = 0;
-		uint32		node = find_equal(builder, table, mask, i, &slot);
-
-		if (i % 4096 == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (node != NO_ROW)
-		{
-			codec->absorb(codec, omen_builder_factors(builder, node), omen_builder_factors(builder, i));
-			add_duplicate(builder, folded, node, &builder->tids[i]);
-			continue;
-		}
-		node = folded->n_nodes++;
-		table[slot] = node;
-		if (node != i)
-		{
-			memcpy(omen_builder_factors(builder, node), omen_builder_factors(builder, i), codec->factor_bytes);
-			memcpy(omen_builder_code(builder, node), omen_builder_code(builder, i), codec->code_bytes);
-			builder->tids[node] = builder->tids[i];
-		}
+		keep_firsts(rows->factors, codec->factor_bytes, first, rows->n);
+		list_duplicates(builder, folded, first);
+		shared->n_nodes = folded->n_nodes;
 	}
-	omen_host_release(table);
+	team->team.barrier(team);
+	folded->n_nodes = shared->n_nodes;
+	team->team.unshare(team, first);
+	team->team.unshare(team, shared);
 }
+
+/* ---- numbering, linking, writing ---- */
 
 /* Duplicates name nodes by their old number; give them the new one. */
 static void
@@ -372,7 +321,7 @@ renumber_duplicates(OmenSegmentBuilder *builder, OmenFolded *folded, const uint3
 
 	if (folded->n_duplicates == 0)
 		return;
-	new_number = omen_host_alloc(builder->context, folded->n_nodes * sizeof(uint32));
+	new_number = omen_host_alloc(builder->team->context, folded->n_nodes * sizeof(uint32));
 	for (uint32 i = 0; i < folded->n_nodes; i++)
 		new_number[order[i]] = i;
 	for (uint32 i = 0; i < folded->n_duplicates; i++)
@@ -380,60 +329,123 @@ renumber_duplicates(OmenSegmentBuilder *builder, OmenFolded *folded, const uint3
 	omen_host_release(new_number);
 }
 
+static void
+permute_codes(OmenBuildTeam *team, const OmenCodec *codec, uint8 *codes, const uint32 *order, uint32 n)
+{
+	OmenTeam	alone;
+
+	if (!codec->variable)
+	{
+		omen_permute(&team->team, codes, codec->code_bytes, order, n);
+		return;
+	}
+	omen_team_alone(&alone, &team->team.host);
+	omen_permute(&alone, codes, codec->code_bytes, order, n);
+}
+
 /* Number the nodes by locality and bring the arrays into that order. */
 static void
-order_nodes(OmenSegmentBuilder *builder, OmenFolded *folded, OmenRouting *routing)
+order_nodes(OmenBuildTeam *team, void *arg)
 {
-	const OmenCodec *codec = builder->codec;
-	OmenRecords records = {codec, folded->n_nodes, builder->factors, builder->codes};
-	uint32	   *order = omen_host_alloc(builder->context, Max(folded->n_nodes, 1) * sizeof(uint32));
-	OmenTeam	team;
+	Sealing    *sealing = arg;
+	OmenRowSet *rows = &sealing->builder->rows;
+	const OmenCodec *codec = sealing->builder->codec;
+	uint32		n = sealing->folded.n_nodes;
+	OmenRecords records = {codec, n, rows->factors, rows->codes};
+	uint32	   *order = team->team.share(team, (size_t) n * sizeof(uint32));
 
-	omen_team_alone(&team, &builder->host);
-	omen_locality_order(&team, &records, order, routing);
-	omen_permute(&team, builder->factors, codec->factor_bytes, order, folded->n_nodes);
-	omen_permute(&team, builder->codes, codec->code_bytes, order, folded->n_nodes);
-	omen_permute(&team, builder->tids, sizeof(ItemPointerData), order, folded->n_nodes);
-	renumber_duplicates(builder, folded, order);
-	omen_host_release(order);
+	omen_locality_order(&team->team, &records, order, &sealing->routing);
+	omen_permute(&team->team, rows->factors, codec->factor_bytes, order, n);
+	omen_permute(&team->team, rows->tids, sizeof(ItemPointerData), order, n);
+	permute_codes(team, codec, rows->codes, order, n);
+	renumber_duplicates(sealing->builder, &sealing->folded, order);
+	team->team.unshare(team, order);
+}
+
+static void
+link_nodes(OmenBuildTeam *team, void *arg)
+{
+	Sealing    *sealing = arg;
+	OmenRowSet *rows = &sealing->builder->rows;
+	uint32		n = sealing->folded.n_nodes;
+	OmenRecords records = {sealing->builder->codec, n, rows->factors, rows->codes};
+
+	sealing->links = team->team.share(team, (size_t) n * 2 * sealing->params.m * sizeof(uint32));
+	omen_graph_link(&team->team, &records, &sealing->routing, &sealing->params, sealing->links);
 }
 
 /*
- * Make the segment and write it, not yet published.  Returns false, having
- * written nothing, if the directory is full.  The builder's arrays are spent.
+ * Do a step together, or, if there is not enough shared memory, the leader
+ * alone.  False for a worker that is no longer needed.
+ */
+static bool
+run_step(Sealing *sealing, OmenTeamStep step)
+{
+	OmenBuildTeam *team = sealing->builder->team;
+
+	if (omen_build_team_try(team, step, sealing))
+		return true;
+	if (team->left)
+		return false;
+	step(team, sealing);
+	return true;
+}
+
+static bool
+make_graph(Sealing *sealing)
+{
+	OmenSegmentBuilder *builder = sealing->builder;
+
+	omen_builder_report_phase(builder, OMEN_PHASE_ORDER, builder->rows.n);
+	if (!run_step(sealing, fold_rows) || !run_step(sealing, order_nodes))
+		return false;
+	omen_builder_report_phase(builder, OMEN_PHASE_LINK, sealing->folded.n_nodes);
+	return run_step(sealing, link_nodes);
+}
+
+static bool
+write_segment(Sealing *sealing, uint32 *segment_id)
+{
+	OmenSegmentBuilder *builder = sealing->builder;
+	OmenContentSource source;
+	OmenSegmentContent content;
+	bool		written;
+
+	omen_builder_report_phase(builder, OMEN_PHASE_WRITE, 0);
+	omen_content_init(&content, &source, builder, &sealing->folded, &sealing->routing, sealing->links);
+	written = omen_segment_write(builder->index, builder->meta, &content, segment_id);
+	omen_content_end(&source);
+	return written;
+}
+
+/*
+ * Make a segment of the rows gathered, and write it, not yet published: the
+ * leader gets its id, or false if the directory is full.  Collective; for a
+ * worker always false.
  */
 bool
 omen_builder_write(OmenSegmentBuilder *builder, uint32 *segment_id)
 {
-	MemoryContext old_context = MemoryContextSwitchTo(builder->context);
-	OmenGraphParams params = {
-		.m = builder->meta->m,
-		.ef_construction = builder->meta->ef_construction
+	OmenBuildTeam *team = builder->team;
+	MemoryContext old_context = MemoryContextSwitchTo(team->context);
+	bool		written = false;
+	Sealing		sealing = {
+		.builder = builder,
+		.params = {
+			.m = builder->meta->m,
+			.ef_construction = builder->meta->ef_construction
+		}
 	};
-	OmenFolded	folded;
-	OmenRouting routing;
-	OmenRecords records;
-	uint32	   *links;
-	OmenContentSource source;
-	OmenSegmentContent content;
-	OmenTeam	team;
-	bool		written;
 
-	report_phase(builder, OMEN_PHASE_ORDER);
-	sort_rows(builder);
-	fold_rows(builder, &folded);
-	order_nodes(builder, &folded, &routing);
-
-	report_phase(builder, OMEN_PHASE_LINK);
-	records = (OmenRecords) {builder->codec, folded.n_nodes, builder->factors, builder->codes};
-	links = omen_host_alloc(builder->context,
-							Max((size_t) folded.n_nodes, 1) * 2 * params.m * sizeof(uint32));
-	omen_team_alone(&team, &builder->host);
-	omen_graph_link(&team, &records, &routing, &params, links);
-
-	report_phase(builder, OMEN_PHASE_WRITE);
-	omen_content_init(&content, &source, builder, &folded, &routing, links);
-	written = omen_segment_write(builder->index, builder->meta, &content, segment_id);
+	if (make_graph(&sealing))
+	{
+		if (omen_team_leads(&team->team))
+			written = write_segment(&sealing, segment_id);
+		omen_host_release(sealing.folded.duplicates);
+		omen_routing_release(&team->team, &sealing.routing);
+		team->team.unshare(team, sealing.links);
+		omen_row_set_release(team, &builder->rows);
+	}
 	MemoryContextSwitchTo(old_context);
 	return written;
 }

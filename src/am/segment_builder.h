@@ -9,10 +9,9 @@
 #define OMEN_SEGMENT_BUILDER_H
 
 #include "src/am/am.h"
-#include "src/am/graph_host.h"
+#include "src/am/build_team.h"
+#include "src/am/row_collector.h"
 #include "src/graph/graph_build.h"
-
-#include "storage/itemptr.h"
 
 typedef enum OmenBuildPhase
 {
@@ -22,64 +21,57 @@ typedef enum OmenBuildPhase
 	OMEN_PHASE_WRITE = 5
 } OmenBuildPhase;
 
-typedef struct OmenTidList
-{
-	ItemPointerData *tids;
-	uint32		n;
-	uint32		capacity;
-} OmenTidList;
-
+/* Each member of a team has one, and calls the functions marked collective. */
 typedef struct OmenSegmentBuilder
 {
 	Relation	index;
 	const OmenMeta *meta;
 	const OmenCodec *codec;
+	OmenBuildTeam *team;
 	bool		report_progress;
-	MemoryContext context;		/* of everything below */
-	OmenHost	host;
-
-	/* rows with a code, in the order of their coming */
-	uint32		n;
-	uint32		capacity;
-	char	   *factors;
-	uint8	   *codes;
-	ItemPointerData *tids;
-	bool		sorted;			/* tids ascend */
-
-	/* codes of variable length */
-	char	   *piece;			/* where the next one goes */
-	size_t		piece_left;
-	size_t		bytes_kept;
-
-	/* rows without */
-	OmenTidList nulls;
-	OmenTidList undirected;
+	OmenRowCollector collector; /* this member's rows */
+	OmenRowSet	rows;			/* all rows, once gathered; after folding, nodes */
 } OmenSegmentBuilder;
 
 extern OmenSegmentBuilder *omen_builder_create(Relation index, const OmenMeta *meta,
-											   const OmenCodec *codec, uint32 expected_rows,
-											   bool report_progress);
-extern void omen_builder_add(OmenSegmentBuilder *builder, ItemPointer tid,
-							 const void *factors, const uint8 *code, uint32 n_code_bytes);
-extern void omen_builder_add_null(OmenSegmentBuilder *builder, ItemPointer tid);
-extern void omen_builder_add_undirected(OmenSegmentBuilder *builder, ItemPointer tid);
-extern size_t omen_builder_bytes(const OmenSegmentBuilder *builder);
-extern bool omen_builder_is_empty(const OmenSegmentBuilder *builder);
+											   const OmenCodec *codec, OmenBuildTeam *team,
+											   const OmenSegmentLimit *limit, bool report_progress);
+extern bool omen_builder_gather(OmenSegmentBuilder *builder, bool more);
 extern bool omen_builder_write(OmenSegmentBuilder *builder, uint32 *segment_id);
-extern void omen_builder_destroy(OmenSegmentBuilder *builder);
+extern void omen_builder_report_phase(OmenSegmentBuilder *builder, OmenBuildPhase phase, uint32 total);
 extern size_t omen_builder_row_bytes(const OmenMeta *meta, const OmenCodec *codec);
 
-/* Records while the builder has them: rows, after folding nodes. */
+/* Add a row with a code of n_code_bytes. */
+static inline void
+omen_builder_add(OmenSegmentBuilder *builder, ItemPointer tid, const void *factors,
+				 const uint8 *code, uint32 n_code_bytes)
+{
+	omen_collector_add(&builder->collector, tid, factors, code, n_code_bytes);
+}
+
+static inline void
+omen_builder_add_null(OmenSegmentBuilder *builder, ItemPointer tid)
+{
+	omen_collector_add_null(&builder->collector, tid);
+}
+
+static inline void
+omen_builder_add_undirected(OmenSegmentBuilder *builder, ItemPointer tid)
+{
+	omen_collector_add_undirected(&builder->collector, tid);
+}
+
+/* Of the rows gathered. */
 static inline char *
 omen_builder_factors(const OmenSegmentBuilder *builder, uint32 i)
 {
-	return builder->factors + (size_t) i * builder->codec->factor_bytes;
+	return builder->rows.factors + (size_t) i * builder->codec->factor_bytes;
 }
 
 static inline uint8 *
 omen_builder_code(const OmenSegmentBuilder *builder, uint32 i)
 {
-	return builder->codes + (size_t) i * builder->codec->code_bytes;
+	return builder->rows.codes + (size_t) i * builder->codec->code_bytes;
 }
 
 #endif							/* OMEN_SEGMENT_BUILDER_H */

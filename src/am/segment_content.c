@@ -12,6 +12,8 @@
 
 #include "src/am/segment_content.h"
 
+#include "src/am/graph_host.h"
+
 StaticAssertDecl(OMEN_TERM_NODES == OMEN_TERM_LINKS, "records of TERMS hold what the graph code makes");
 
 /* ---- TIDS ---- */
@@ -49,7 +51,7 @@ append_list(OmenTidColumn *column, const OmenTidList *list)
 	return start;
 }
 
-/* The lists of folded nodes; builder->tids and the entries are in the order of the nodes. */
+/* The lists of folded nodes; the TIDs and the entries are in the order of the nodes. */
 static void
 append_duplicate_lists(const OmenSegmentBuilder *builder, OmenFolded *folded, OmenTidColumn *column)
 {
@@ -79,7 +81,7 @@ make_tid_column(const OmenSegmentBuilder *builder, OmenFolded *folded, OmenTidCo
 {
 	/* Each duplicate may begin a list: header, and the node's own TID moves there. */
 	size_t		most = (size_t) folded->n_nodes + (size_t) folded->n_duplicates * 3 +
-		builder->nulls.n + builder->undirected.n + 2;
+		builder->rows.nulls.n + builder->rows.undirected.n + 2;
 
 	if (most > OMEN_MAX_NODES)
 		ereport(ERROR,
@@ -87,13 +89,13 @@ make_tid_column(const OmenSegmentBuilder *builder, OmenFolded *folded, OmenTidCo
 				 errmsg("a segment of index \"%s\" cannot have more than %u rows",
 						RelationGetRelationName(builder->index), OMEN_MAX_NODES / 3),
 				 errhint("Lower maintenance_work_mem or partition the table.")));
-	column->entries = omen_host_alloc(builder->context, most * sizeof(OmenTidEntry));
+	column->entries = omen_host_alloc(builder->team->context, most * sizeof(OmenTidEntry));
 	column->n = folded->n_nodes;
 	for (uint32 i = 0; i < folded->n_nodes; i++)
-		column->entries[i] = plain_entry(&builder->tids[i]);
+		column->entries[i] = plain_entry(&builder->rows.tids[i]);
 	append_duplicate_lists(builder, folded, column);
-	column->null_list = append_list(column, &builder->nulls);
-	column->undirected_list = append_list(column, &builder->undirected);
+	column->null_list = append_list(column, &builder->rows.nulls);
+	column->undirected_list = append_list(column, &builder->rows.undirected);
 }
 
 /* ---- BYTES ---- */
@@ -117,7 +119,7 @@ lay_out_bytes(OmenContentSource *source)
 {
 	uint32		n = source->n_nodes + source->routing->centres.n;
 
-	source->offsets = omen_host_alloc(source->builder->context, ((size_t) n + 1) * sizeof(uint64));
+	source->offsets = omen_host_alloc(source->builder->team->context, ((size_t) n + 1) * sizeof(uint64));
 	source->chunk = palloc(OMEN_CHUNK_BYTES);
 	source->chunk_first = 0;
 	source->offsets[0] = 0;
@@ -241,7 +243,7 @@ omen_content_init(OmenSegmentContent *content, OmenContentSource *source,
 
 	content->n_nodes = folded->n_nodes;
 	content->n_tid_entries = source->tids.n;
-	content->n_rows = builder->n + builder->nulls.n + builder->undirected.n;
+	content->n_rows = builder->rows.n + builder->rows.nulls.n + builder->rows.undirected.n;
 	content->n_centres = routing->centres.n;
 	content->n_samples = routing->n_samples;
 	content->n_chunks = count_chunks(source);
@@ -250,4 +252,17 @@ omen_content_init(OmenSegmentContent *content, OmenContentSource *source,
 	content->undirected_list = source->tids.undirected_list;
 	content->record = content_record;
 	content->arg = source;
+}
+
+/* Release what omen_content_init() has allocated. */
+void
+omen_content_end(OmenContentSource *source)
+{
+	pfree(source->head);
+	omen_host_release(source->tids.entries);
+	if (source->offsets)
+	{
+		omen_host_release(source->offsets);
+		pfree(source->chunk);
+	}
 }

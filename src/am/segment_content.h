@@ -18,13 +18,12 @@ typedef struct OmenDuplicate
 	ItemPointerData tid;
 } OmenDuplicate;
 
-/* Rows after folding: the builder's arrays hold nodes now. */
+/* After folding, the builder's rows are nodes. */
 typedef struct OmenFolded
 {
 	uint32		n_nodes;
-	OmenDuplicate  *duplicates;		/* in the order of the rows */
+	OmenDuplicate *duplicates;	/* in the order of the rows */
 	uint32		n_duplicates;
-	uint32		capacity;
 } OmenFolded;
 
 /* What the TIDS column will hold. */
@@ -60,5 +59,6 @@ typedef struct OmenContentSource
 extern void omen_content_init(OmenSegmentContent *content, OmenContentSource *source,
 							  const OmenSegmentBuilder *builder, OmenFolded *folded,
 							  const OmenRouting *routing, const uint32 *links);
+extern void omen_content_end(OmenContentSource *source);
 
 #endif							/* OMEN_SEGMENT_CONTENT_H */

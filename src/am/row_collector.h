@@ -1,0 +1,112 @@
+/*-------------------------------------------------------------------------
+ *
+ * row_collector.h
+ *	  Rows as they come, each member of a team its own; then all in order.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_ROW_COLLECTOR_H
+#define OMEN_ROW_COLLECTOR_H
+
+#include "src/am/build_team.h"
+#include "src/quant/quant.h"
+
+#include "storage/itemptr.h"
+
+/* A segment has at most so many: node numbers have 31 bits, and records of TIDS that name them. */
+#define OMEN_MAX_SEGMENT_ROWS (PG_INT32_MAX / 2)
+
+/* What gathering takes for a row, besides two copies of it. */
+#define OMEN_GATHER_ROW_BYTES 32
+
+typedef struct OmenTidList
+{
+	ItemPointerData *tids;
+	uint32		n;
+	uint32		capacity;
+} OmenTidList;
+
+/* Rows with a code, collected; chunk_rows of them. */
+typedef struct OmenRowChunk
+{
+	char	   *factors;
+	uint8	   *codes;
+	ItemPointerData *tids;
+} OmenRowChunk;
+
+/* When a segment has enough; it then goes on to the end of the heap page. */
+typedef struct OmenSegmentLimit
+{
+	size_t		row_bytes;		/* what a row counts, besides a code of variable length */
+	size_t		max_bytes;		/* full at so many bytes ... */
+	uint32		min_rows;		/* ... but not below so many rows */
+	uint32		max_rows;
+} OmenSegmentLimit;
+
+typedef struct OmenRowCollector
+{
+	const OmenCodec *codec;
+	OmenSegmentLimit limit;
+	MemoryContext context;		/* of everything below */
+
+	uint32		n;
+	size_t		n_code_bytes;	/* of codes of variable length */
+	uint32		chunk_rows;
+	OmenRowChunk *chunks;
+	uint32		n_chunks;
+	uint32		max_chunks;
+	char	   *piece;			/* where the next code of variable length goes */
+	size_t		piece_left;
+
+	/* rows without */
+	OmenTidList nulls;
+	OmenTidList undirected;
+} OmenRowCollector;
+
+/* The rows of all members, in the order of their TIDs. */
+typedef struct OmenRowSet
+{
+	uint32		n;
+	size_t		n_bytes;		/* as the limit counts */
+	BlockNumber last_block;		/* heap page with which they end, if there are more */
+	bool		more;			/* there will be another segment */
+	bool		empty;
+
+	/* shared, but for codes of variable length: pointers into bytes */
+	char	   *factors;
+	uint8	   *codes;
+	ItemPointerData *tids;
+	char	   *bytes;
+
+	/* the leader's */
+	OmenTidList nulls;
+	OmenTidList undirected;
+} OmenRowSet;
+
+extern void omen_collector_init(OmenRowCollector *collector, const OmenCodec *codec,
+								const OmenSegmentLimit *limit);
+extern void omen_collector_add(OmenRowCollector *collector, ItemPointer tid, const void *factors,
+							   const uint8 *code, uint32 n_code_bytes);
+extern void omen_collector_add_null(OmenRowCollector *collector, ItemPointer tid);
+extern void omen_collector_add_undirected(OmenRowCollector *collector, ItemPointer tid);
+extern BlockNumber omen_collector_last_block(const OmenRowCollector *collector);
+extern void omen_collector_reset(OmenRowCollector *collector);
+extern bool omen_collector_gather(OmenRowCollector *collector, OmenBuildTeam *team, bool more,
+								  OmenRowSet *rows);
+extern void omen_row_set_release(OmenBuildTeam *team, OmenRowSet *rows);
+
+/* Would so many rows fill a segment? */
+static inline bool
+omen_limit_reached(const OmenSegmentLimit *limit, uint64 n, uint64 n_bytes)
+{
+	return n >= limit->max_rows || (n >= limit->min_rows && n_bytes >= limit->max_bytes);
+}
+
+/* What the rows so far count. */
+static inline size_t
+omen_collector_bytes(const OmenRowCollector *collector)
+{
+	return collector->n * collector->limit.row_bytes + collector->n_code_bytes;
+}
+
+#endif							/* OMEN_ROW_COLLECTOR_H */
