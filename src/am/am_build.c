@@ -56,19 +56,16 @@ typedef struct BuildJob
 	Oid			heap;
 	Oid			index;
 	bool		concurrent;
-	double		estimated_rows;
 	BlockNumber n_blocks;		/* of the table */
 	BlockNumber range_blocks;
 	uint32		n_ranges;
 	pg_atomic_uint32 next_range;
 	pg_atomic_uint32 ranges_done;
 
-	/* rows read for the segment in hand, as its limit counts */
-	pg_atomic_uint64 n;
-	pg_atomic_uint64 n_bytes;
+	slock_t		mutex;			/* of what follows */
+	OmenRowTotals totals;		/* rows read for the segment in hand */
 
 	/* what each member adds at its end */
-	slock_t		mutex;
 	double		heap_tuples;
 	bool		broken_hot_chain;
 } BuildJob;
@@ -84,11 +81,9 @@ typedef struct BuildState
 	BuildJob   *job;			/* NULL without workers */
 	OmenSegmentBuilder *builder;
 	MemoryContext value_context;	/* reset after each row */
-	double		estimated_rows;
+	BlockNumber n_blocks;		/* of the table */
 	int			n_segments;
-	uint32		first_rows;		/* of the first segment: rows, bytes, and the heap page */
-	size_t		first_bytes;
-	BlockNumber first_last_block;	/* it ended with */
+	OmenRowTotals first;		/* of the first segment */
 	double		heap_tuples;
 	double		n_indexed;
 } BuildState;
@@ -115,21 +110,9 @@ omen_am_buildphasename(int64 phase)
 
 /* ---- segments ---- */
 
-/* Rows of the table: what the statistics say, or as many as its size admits. */
-static double
-estimate_rows(Relation heap)
-{
-	BlockNumber pages;
-	double		tuples;
-	double		allvisfrac;
-
-	table_relation_estimate_size(heap, NULL, &pages, &tuples, &allvisfrac);
-	return tuples;
-}
-
 /*
  * As many rows as memory admits, but not more segments than the directory
- * likes, whatever the memory.
+ * likes, whatever the memory: each takes its share of the table.
  */
 static OmenSegmentLimit
 segment_limit(const BuildState *state)
@@ -137,34 +120,28 @@ segment_limit(const BuildState *state)
 	OmenSegmentLimit limit = {
 		.row_bytes = omen_builder_row_bytes(state->meta, &state->encoder.codec),
 		.max_bytes = (size_t) maintenance_work_mem * 1024,
-		.min_rows = Max(MIN_SEGMENT_ROWS, Min(state->estimated_rows / MAX_BUILD_SEGMENTS, OMEN_MAX_NODES / 4)),
+		.min_rows = MIN_SEGMENT_ROWS,
+		.min_last_block = state->n_blocks / MAX_BUILD_SEGMENTS,
 		.max_rows = OMEN_MAX_NODES / 4
 	};
 
 	return limit;
 }
 
-/* Has the segment in hand as many rows?  (The last one the directory likes takes them all.) */
-static bool
-segment_is_full(const BuildState *state, uint64 n, uint64 n_bytes)
-{
-	return omen_limit_reached(&state->builder->collector.limit, n, n_bytes);
-}
-
 /* Say once that the table does not fit into memory, and what would do. */
 static void
 report_split(const BuildState *state)
 {
-	BlockNumber n_blocks = RelationGetNumberOfBlocks(state->heap);
-	double		rows = (double) state->first_rows * n_blocks / (state->first_last_block + 1.0);
-	double		row_bytes = (double) state->first_bytes / state->first_rows;
+	const OmenRowTotals *first = &state->first;
+	double		rows = (double) first->n * state->n_blocks / (first->last_block + 1.0);
+	double		row_bytes = (double) first->n_bytes / first->n;
 	int			wanted_mb = (int) (rows * 1.05 * row_bytes / (1024 * 1024)) + 1;
 
-	rows = Max(rows, state->first_rows + 1.0);
+	rows = Max(rows, first->n + 1.0);
 	ereport(NOTICE,
 			(errmsg("index \"%s\" is built in several segments", RelationGetRelationName(state->index)),
-			 errdetail("%u vectors fit into maintenance_work_mem; the table has about %.0f.",
-					   state->first_rows, rows),
+			 errdetail("%llu vectors fit into maintenance_work_mem; the table has about %.0f.",
+					   (unsigned long long) first->n, rows),
 			 errhint("With maintenance_work_mem = '%dMB' it would be one segment, which is faster to search.",
 					 wanted_mb)));
 }
@@ -179,11 +156,7 @@ write_segment(BuildState *state)
 	uint32		segment_id;
 
 	if (state->n_segments == 0)
-	{
-		state->first_rows = rows->n;
-		state->first_bytes = rows->n_bytes;
-		state->first_last_block = rows->last_block;
-	}
+		state->first = (OmenRowTotals) {rows->n, rows->n_bytes, rows->last_block};
 	else if (state->n_segments == 1 && leads)
 		report_split(state);
 	state->n_indexed += rows->n + rows->nulls.n + rows->undirected.n;
@@ -193,8 +166,7 @@ write_segment(BuildState *state)
 		omen_segment_publish(state->index, segment_id, NULL, 0);
 	else if (leads)
 		elog(ERROR, "directory of a new index is full");
-	if (state->n_segments >= MAX_BUILD_SEGMENTS)
-		builder->collector.limit.max_bytes = SIZE_MAX;
+	builder->collector.limit.min_last_block = rows->last_block + state->n_blocks / MAX_BUILD_SEGMENTS;
 }
 
 /*
@@ -209,10 +181,7 @@ finish_segment(BuildState *state, bool more)
 	if (!omen_builder_gather(builder, more))
 		return false;
 	if (state->job && omen_team_leads(&state->team.team))
-	{
-		pg_atomic_write_u64(&state->job->n, builder->collector.n);
-		pg_atomic_write_u64(&state->job->n_bytes, omen_collector_bytes(&builder->collector));
-	}
+		state->job->totals = builder->collector.totals; /* nobody reads the table now */
 	if (builder->rows.empty)
 		omen_row_set_release(&state->team, &builder->rows);
 	else
@@ -261,8 +230,8 @@ add_row_alone(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	BuildState *state = arg;
 	const OmenRowCollector *collector = &state->builder->collector;
 
-	if (segment_is_full(state, collector->n, omen_collector_bytes(collector)) &&
-		ItemPointerGetBlockNumber(tid) != omen_collector_last_block(collector))
+	if (ItemPointerGetBlockNumber(tid) != collector->totals.last_block &&
+		omen_limit_reached(&collector->limit, &collector->totals))
 	{
 		(void) finish_segment(state, true);
 		omen_builder_report_phase(state->builder, OMEN_PHASE_LOAD, 0);
@@ -274,7 +243,7 @@ add_row_alone(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 static void
 scan_alone(BuildState *state, BlockNumber from)
 {
-	BlockNumber n_blocks = from == 0 ? InvalidBlockNumber : RelationGetNumberOfBlocks(state->heap) - from;
+	BlockNumber n_blocks = from == 0 ? InvalidBlockNumber : state->n_blocks - from;
 
 	/* no synchronised scan: the order of the rows decides the segments */
 	state->heap_tuples += table_index_build_range_scan(state->heap, state->index, state->index_info,
@@ -288,18 +257,31 @@ static void
 scan_range(BuildState *state, uint32 range)
 {
 	BuildJob   *job = state->job;
-	const OmenRowCollector *collector = &state->builder->collector;
 	BlockNumber from = range * job->range_blocks;
-	uint32		n_before = collector->n;
-	size_t		bytes_before = omen_collector_bytes(collector);
+	OmenRowTotals *totals = &state->builder->collector.totals;
+	OmenRowTotals before = *totals;
+	OmenRowTotals added;
 
 	state->heap_tuples += table_index_build_range_scan(state->heap, state->index, state->index_info,
 													   false, false, false, from,
-													   Min(job->range_blocks, job->n_blocks - from),
+													   Min(job->range_blocks, state->n_blocks - from),
 													   add_row_of_range, state, NULL);
-	pg_atomic_fetch_add_u64(&job->n, collector->n - n_before);
-	pg_atomic_fetch_add_u64(&job->n_bytes, omen_collector_bytes(collector) - bytes_before);
+	added = (OmenRowTotals) {totals->n - before.n, totals->n_bytes - before.n_bytes, totals->last_block};
+	SpinLockAcquire(&job->mutex);
+	omen_totals_add(&job->totals, &added);
+	SpinLockRelease(&job->mutex);
 	pg_atomic_fetch_add_u32(&job->ranges_done, 1);
+}
+
+static bool
+segment_is_full(const BuildState *state)
+{
+	OmenRowTotals totals;
+
+	SpinLockAcquire(&state->job->mutex);
+	totals = state->job->totals;
+	SpinLockRelease(&state->job->mutex);
+	return omen_limit_reached(&state->builder->collector.limit, &totals);
 }
 
 static void
@@ -308,7 +290,7 @@ report_ranges(const BuildState *state)
 	uint64		done = (uint64) pg_atomic_read_u32(&state->job->ranges_done) * state->job->range_blocks;
 
 	if (state->builder->report_progress)
-		pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_DONE, Min(done, state->job->n_blocks));
+		pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_DONE, Min(done, state->n_blocks));
 }
 
 /* Read ranges until the segment is full or the table read.  True if there are any left. */
@@ -317,7 +299,7 @@ scan_ranges(BuildState *state)
 {
 	BuildJob   *job = state->job;
 
-	while (!segment_is_full(state, pg_atomic_read_u64(&job->n), pg_atomic_read_u64(&job->n_bytes)))
+	while (!segment_is_full(state))
 	{
 		uint32		range = pg_atomic_fetch_add_u32(&job->next_range, 1);
 
@@ -399,28 +381,25 @@ init_job(BuildJob *job, Relation heap, Relation index, const IndexInfo *index_in
 	job->heap = RelationGetRelid(heap);
 	job->index = RelationGetRelid(index);
 	job->concurrent = index_info->ii_Concurrent;
-	job->estimated_rows = estimate_rows(heap);
 	job->n_blocks = RelationGetNumberOfBlocks(heap);
 	job->range_blocks = Max(MIN_RANGE_BLOCKS, Min(job->n_blocks / WANTED_RANGES, MAX_RANGE_BLOCKS));
 	job->n_ranges = job->n_blocks / job->range_blocks + (job->n_blocks % job->range_blocks != 0);
 	pg_atomic_init_u32(&job->next_range, 0);
 	pg_atomic_init_u32(&job->ranges_done, 0);
-	pg_atomic_init_u64(&job->n, 0);
-	pg_atomic_init_u64(&job->n_bytes, 0);
 	SpinLockInit(&job->mutex);
 }
 
 /* What a member needs, but the team, the job and the metapage's content. */
 static void
 init_state(BuildState *state, Relation heap, Relation index, IndexInfo *index_info,
-		   double estimated_rows, bool leads)
+		   BlockNumber n_blocks, bool leads)
 {
 	OmenSegmentLimit limit;
 
 	state->heap = heap;
 	state->index = index;
 	state->index_info = index_info;
-	state->estimated_rows = estimated_rows;
+	state->n_blocks = n_blocks;
 	state->value_context = AllocSetContextCreate(CurrentMemoryContext, "omenvec build value",
 												 ALLOCSET_DEFAULT_SIZES);
 	omen_encoder_init(&state->encoder, index, state->meta);
@@ -467,7 +446,7 @@ omen_am_build_worker(dsm_segment *seg, shm_toc *toc)
 
 	state.meta = palloc(sizeof(OmenMeta));
 	omen_meta_read(index, state.meta);
-	init_state(&state, heap, index, index_info, job->estimated_rows, false);
+	init_state(&state, heap, index, index_info, job->n_blocks, false);
 	build_together(&state);
 	add_results(&state);
 
@@ -486,7 +465,7 @@ build_as_leader(BuildState *state, Relation heap, Relation index, IndexInfo *ind
 	omen_build_team_alone(&state->team);
 	omen_build_team_start(&state->team, "omen_am_build_worker", plan_workers(heap, index),
 						  &job, sizeof(job));
-	init_state(state, heap, index, index_info, job.estimated_rows, true);
+	init_state(state, heap, index, index_info, job.n_blocks, true);
 	if (state->team.shared)
 	{
 		state->job = omen_build_team_job(&state->team);

@@ -103,7 +103,6 @@ keep_bytes(OmenRowCollector *collector, const void *code, uint32 n_bytes)
 	ref.bytes = memcpy(collector->piece, code, n_bytes);
 	collector->piece += n_bytes;
 	collector->piece_left -= n_bytes;
-	collector->n_code_bytes += n_bytes;
 	return ref;
 }
 
@@ -113,7 +112,8 @@ omen_collector_add(OmenRowCollector *collector, ItemPointer tid, const void *fac
 				   const uint8 *code, uint32 n_code_bytes)
 {
 	const OmenCodec *codec = collector->codec;
-	uint32		i = collector->n % collector->chunk_rows;
+	OmenRowTotals row = {1, collector->limit.row_bytes, ItemPointerGetBlockNumber(tid)};
+	uint32		i = collector->totals.n % collector->chunk_rows;
 	OmenRowChunk *chunk;
 
 	if (i == 0)
@@ -125,11 +125,12 @@ omen_collector_add(OmenRowCollector *collector, ItemPointer tid, const void *fac
 		OmenCodeRef ref = keep_bytes(collector, code, n_code_bytes);
 
 		memcpy(chunk->codes + (size_t) i * codec->code_bytes, &ref, sizeof(ref));
+		row.n_bytes += n_code_bytes;
 	}
 	else
 		memcpy(chunk->codes + (size_t) i * codec->code_bytes, code, codec->code_bytes);
 	chunk->tids[i] = *tid;
-	collector->n++;
+	omen_totals_add(&collector->totals, &row);
 }
 
 static void
@@ -159,18 +160,6 @@ omen_collector_add_undirected(OmenRowCollector *collector, ItemPointer tid)
 	add_to_list(collector->context, &collector->undirected, tid);
 }
 
-/* The heap page of the last row with a code, or InvalidBlockNumber. */
-BlockNumber
-omen_collector_last_block(const OmenRowCollector *collector)
-{
-	uint32		last = collector->n - 1;
-
-	if (collector->n == 0)
-		return InvalidBlockNumber;
-	return ItemPointerGetBlockNumber(&collector->chunks[last / collector->chunk_rows]
-									 .tids[last % collector->chunk_rows]);
-}
-
 /* ---- gathering ---- */
 
 /* What a member has collected. */
@@ -185,9 +174,7 @@ typedef struct RowCounts
 typedef struct GatherShared
 {
 	bool		more;
-	uint32		n_taken;
-	BlockNumber last_block;
-	uint64		n_bytes;
+	OmenRowTotals taken;
 	RowCounts	members[FLEXIBLE_ARRAY_MEMBER];
 } GatherShared;
 
@@ -269,7 +256,8 @@ count_rows(Gathering *g)
 	g->shared = share(g, offsetof(GatherShared, members) + sizeof(RowCounts) * n_members);
 	g->shared->members[member] = (RowCounts)
 	{
-		collector->n, collector->nulls.n, collector->undirected.n, collector->n_code_bytes
+		collector->totals.n, collector->nulls.n, collector->undirected.n,
+			collector->totals.n_bytes - collector->totals.n * collector->limit.row_bytes
 	};
 	if (omen_team_leads(&g->team->team))
 		g->shared->more = g->more;
@@ -307,7 +295,7 @@ list_places(Gathering *g)
 	const OmenRowCollector *collector = g->collector;
 	RowPlace   *places = g->places + g->first.n;
 
-	for (uint32 row = 0; row < collector->n; row++)
+	for (uint32 row = 0; row < collector->totals.n; row++)
 	{
 		uint32		i;
 		const OmenRowChunk *chunk = row_chunk(collector, row, &i);
@@ -317,7 +305,7 @@ list_places(Gathering *g)
 		places[row].row = row;
 		places[row].n_code_bytes = collector->codec->variable ? row_ref(collector, row)->n_bytes : 0;
 	}
-	qsort(places, collector->n, sizeof(RowPlace), compare_places);
+	qsort(places, collector->totals.n, sizeof(RowPlace), compare_places);
 }
 
 /* Merge the ranges of all members.  Only the leader works. */
@@ -369,29 +357,26 @@ sort_places(Gathering *g)
 	g->places = merged;
 }
 
-/* How many rows fill the segment. */
+/* How many rows fill the segment: those up to the heap page that reaches the limit. */
 static void
 cut_segment(Gathering *g)
 {
 	const OmenSegmentLimit *limit = &g->collector->limit;
-	GatherShared *shared = g->shared;
-	BlockNumber block = InvalidBlockNumber;
-	uint32		n;
+	OmenRowTotals totals = {0};
 
-	shared->n_bytes = 0;
-	for (n = 0; n < g->total.n; n++)
+	for (uint32 i = 0; i < g->total.n; i++)
 	{
-		BlockNumber next_block = ItemPointerGetBlockNumber(&g->places[n].tid);
+		const RowPlace *place = &g->places[i];
+		OmenRowTotals row = {1, limit->row_bytes + place->n_code_bytes, ItemPointerGetBlockNumber(&place->tid)};
 
-		if (next_block != block && omen_limit_reached(limit, n, shared->n_bytes))
+		if (row.last_block != totals.last_block && omen_limit_reached(limit, &totals))
+		{
+			g->shared->more = true;
 			break;
-		block = next_block;
-		shared->n_bytes += limit->row_bytes + g->places[n].n_code_bytes;
+		}
+		omen_totals_add(&totals, &row);
 	}
-	shared->n_taken = n;
-	if (n < g->total.n)
-		shared->more = true;
-	shared->last_block = shared->more ? block : InvalidBlockNumber;
+	g->shared->taken = totals;
 }
 
 /* This member's rows go to their places in the arrays of all. */
@@ -496,13 +481,13 @@ compare_tids(const void *a, const void *b)
 static void
 take_list(Gathering *g, ItemPointerData *tids, uint64 n, OmenTidList *taken, OmenTidList *rest)
 {
-	BlockNumber last_block = g->rows->last_block;
+	const OmenRowSet *rows = g->rows;
 
 	memset(taken, 0, sizeof(*taken));
 	qsort(tids, n, sizeof(ItemPointerData), compare_tids);
 	for (uint64 i = 0; i < n; i++)
 	{
-		if (last_block == InvalidBlockNumber || ItemPointerGetBlockNumber(&tids[i]) <= last_block)
+		if (!rows->more || ItemPointerGetBlockNumber(&tids[i]) <= rows->last_block)
 			add_to_list(g->team->context, taken, &tids[i]);
 		else
 			add_to_list(g->collector->context, rest, &tids[i]);
@@ -529,9 +514,9 @@ gather(OmenBuildTeam *team, void *arg)
 		rows->codes = share(g, g->total.n * codec->code_bytes);
 	copy_rows(g);
 	barrier(g);
-	rows->n = g->shared->n_taken;
-	rows->n_bytes = g->shared->n_bytes;
-	rows->last_block = g->shared->last_block;
+	rows->n = g->shared->taken.n;
+	rows->n_bytes = g->shared->taken.n_bytes;
+	rows->last_block = g->shared->taken.last_block;
 	rows->more = g->shared->more;
 	rows->empty = g->total.n + g->total.n_nulls + g->total.n_undirected == 0;
 }

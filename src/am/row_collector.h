@@ -34,14 +34,23 @@ typedef struct OmenRowChunk
 	ItemPointerData *tids;
 } OmenRowChunk;
 
-/* When a segment has enough; it then goes on to the end of the heap page. */
+/* When a segment has enough: all of these are reached, or max_rows. */
 typedef struct OmenSegmentLimit
 {
 	size_t		row_bytes;		/* what a row counts, besides a code of variable length */
-	size_t		max_bytes;		/* full at so many bytes ... */
-	uint32		min_rows;		/* ... but not below so many rows */
+	size_t		max_bytes;
+	uint32		min_rows;
+	BlockNumber min_last_block; /* heap page of the last row */
 	uint32		max_rows;
 } OmenSegmentLimit;
+
+/* What is compared with it: rows with a code. */
+typedef struct OmenRowTotals
+{
+	uint64		n;
+	uint64		n_bytes;
+	BlockNumber last_block;		/* of the heap, of any row; if n > 0 */
+} OmenRowTotals;
 
 typedef struct OmenRowCollector
 {
@@ -49,8 +58,7 @@ typedef struct OmenRowCollector
 	OmenSegmentLimit limit;
 	MemoryContext context;		/* of everything below */
 
-	uint32		n;
-	size_t		n_code_bytes;	/* of codes of variable length */
+	OmenRowTotals totals;
 	uint32		chunk_rows;
 	OmenRowChunk *chunks;
 	uint32		n_chunks;
@@ -68,8 +76,8 @@ typedef struct OmenRowSet
 {
 	uint32		n;
 	size_t		n_bytes;		/* as the limit counts */
-	BlockNumber last_block;		/* heap page with which they end, if there are more */
 	bool		more;			/* there will be another segment */
+	BlockNumber last_block;		/* if there is: heap page with which this one ends */
 	bool		empty;
 
 	/* shared, but for codes of variable length: pointers into bytes */
@@ -89,24 +97,27 @@ extern void omen_collector_add(OmenRowCollector *collector, ItemPointer tid, con
 							   const uint8 *code, uint32 n_code_bytes);
 extern void omen_collector_add_null(OmenRowCollector *collector, ItemPointer tid);
 extern void omen_collector_add_undirected(OmenRowCollector *collector, ItemPointer tid);
-extern BlockNumber omen_collector_last_block(const OmenRowCollector *collector);
 extern void omen_collector_reset(OmenRowCollector *collector);
 extern bool omen_collector_gather(OmenRowCollector *collector, OmenBuildTeam *team, bool more,
 								  OmenRowSet *rows);
 extern void omen_row_set_release(OmenBuildTeam *team, OmenRowSet *rows);
 
-/* Would so many rows fill a segment? */
 static inline bool
-omen_limit_reached(const OmenSegmentLimit *limit, uint64 n, uint64 n_bytes)
+omen_limit_reached(const OmenSegmentLimit *limit, const OmenRowTotals *totals)
 {
-	return n >= limit->max_rows || (n >= limit->min_rows && n_bytes >= limit->max_bytes);
+	return totals->n >= limit->max_rows ||
+		(totals->n >= limit->min_rows && totals->n_bytes >= limit->max_bytes &&
+		 totals->n > 0 && totals->last_block >= limit->min_last_block);
 }
 
-/* What the rows so far count. */
-static inline size_t
-omen_collector_bytes(const OmenRowCollector *collector)
+/* Totals of two sets of rows. */
+static inline void
+omen_totals_add(OmenRowTotals *totals, const OmenRowTotals *more)
 {
-	return collector->n * collector->limit.row_bytes + collector->n_code_bytes;
+	if (more->n > 0)
+		totals->last_block = totals->n > 0 ? Max(totals->last_block, more->last_block) : more->last_block;
+	totals->n += more->n;
+	totals->n_bytes += more->n_bytes;
 }
 
 #endif							/* OMEN_ROW_COLLECTOR_H */

@@ -90,7 +90,7 @@ OmenSegmentBuilder *
 omen_builder_create(Relation index, const OmenMeta *meta, const OmenCodec *codec,
 					OmenBuildTeam *team, const OmenSegmentLimit *limit, bool report_progress)
 {
-	const OmenSegmentLimit no_limit = {0, SIZE_MAX, 0, PG_UINT32_MAX};
+	const OmenSegmentLimit no_limit = {.max_bytes = SIZE_MAX,.max_rows = PG_UINT32_MAX};
 	OmenSegmentBuilder *builder = palloc0(sizeof(OmenSegmentBuilder));
 
 	builder->index = index;
