@@ -46,6 +46,7 @@ typedef struct OmenOptions
 extern int	omen_am_ef_search;
 extern int	omen_am_iterative_scan;
 extern int	omen_am_max_scan_tuples;
+extern int	omen_am_build_shared_memory;
 
 extern void omen_am_init(void);
 extern bytea *omen_am_options(Datum reloptions, bool validate);

@@ -15,6 +15,7 @@
 int			omen_am_ef_search = OMEN_DEFAULT_EF_SEARCH;
 int			omen_am_iterative_scan = OMEN_ITERATIVE_RELAXED;
 int			omen_am_max_scan_tuples = -1;
+int			omen_am_build_shared_memory = -1;
 static double scan_mem_multiplier = 1;
 
 static const struct config_enum_entry iterative_scan_values[] = {
@@ -59,6 +60,14 @@ omen_am_init(void)
 							&omen_am_max_scan_tuples,
 							-1, -1, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+
+	DefineCustomIntVariable("omenvec.build_shared_memory",
+							"Dynamic shared memory that an index build may take.",
+							"A parallel build that needs more goes on in one process. -1 means no limit but what "
+							"the system has.",
+							&omen_am_build_shared_memory,
+							-1, -1, INT_MAX,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 
 	DefineCustomRealVariable("omenhnsw.scan_mem_multiplier",
 							 "Accepted for compatibility; has no effect.",

@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "src/am/am.h"
 #include "src/am/build_team.h"
 #include "src/am/graph_host.h"
 
@@ -115,13 +116,15 @@ add_piece(OmenBuildTeam *team, dsm_segment *segment)
 	piece->number = team->n_pieces++;
 	piece->segment = segment;
 	piece->address = dsm_segment_address(segment);
+	team->shared_bytes += dsm_segment_map_length(segment);
 	dlist_push_tail(&team->pieces, &piece->node);
 	return piece->address;
 }
 
 static void
-drop_piece(SharedPiece *piece)
+drop_piece(OmenBuildTeam *team, SharedPiece *piece)
 {
+	team->shared_bytes -= dsm_segment_map_length(piece->segment);
 	dlist_delete(&piece->node);
 	dsm_detach(piece->segment);
 	pfree(piece);
@@ -138,7 +141,7 @@ drop_pieces(OmenBuildTeam *team, uint64 from)
 		SharedPiece *piece = dlist_container(SharedPiece, node, iter.cur);
 
 		if (piece->number >= from)
-			drop_piece(piece);
+			drop_piece(team, piece);
 	}
 }
 
@@ -155,6 +158,13 @@ find_piece(OmenBuildTeam *team, const void *address)
 			return piece;
 	}
 	return NULL;
+}
+
+static bool
+within_limit(const OmenBuildTeam *team, size_t bytes)
+{
+	return omen_am_build_shared_memory < 0 ||
+		team->shared_bytes + bytes <= (uint64) omen_am_build_shared_memory * 1024;
 }
 
 /* ---- what the graph code calls ---- */
@@ -199,7 +209,8 @@ team_share(void *arg, size_t bytes)
 		return share_alone(team, bytes);
 	if (omen_team_leads(&team->team))
 	{
-		segment = create_segment(bytes);
+		if (within_limit(team, bytes))
+			segment = create_segment(bytes);
 		shared->handle = segment ? dsm_segment_handle(segment) : DSM_HANDLE_INVALID;
 	}
 	team_barrier(team);
@@ -231,7 +242,7 @@ team_unshare(void *arg, void *memory)
 
 	team_barrier(team);
 	if (piece)
-		drop_piece(piece);
+		drop_piece(team, piece);
 	else
 		omen_host_release(memory);
 }
@@ -341,7 +352,7 @@ omen_build_team_start(OmenBuildTeam *team, const char *worker_main, int n_worker
 {
 	OmenTeamShared *shared;
 
-	if (n_workers == 0 || !shared_memory_is_there() ||
+	if (n_workers == 0 || !within_limit(team, PROBE_BYTES) || !shared_memory_is_there() ||
 		!create_context(team, worker_main, n_workers, job, job_bytes))
 		return;
 	LaunchParallelWorkers(team->parallel);

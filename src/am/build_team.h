@@ -27,6 +27,7 @@ typedef struct OmenBuildTeam
 	shm_toc    *toc;			/* a worker's */
 	dlist_head	pieces;			/* shared memory mapped here */
 	uint64		n_pieces;		/* ever mapped */
+	uint64		shared_bytes;	/* mapped now */
 	bool		no_memory;		/* share has failed */
 	bool		left;			/* a worker whose team has been dissolved */
 } OmenBuildTeam;
