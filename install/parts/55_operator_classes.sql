@@ -10,6 +10,7 @@ COMMENT ON OPERATOR FAMILY vector_l2_ops USING omenhnsw IS 'Euclidean distance o
 
 CREATE OPERATOR CLASS vector_l2_ops FOR TYPE vector USING omenhnsw FAMILY vector_l2_ops AS
 	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (vector, sphere_vector),
 	FUNCTION 1 omenhnsw_vector_l2_support(internal);
 COMMENT ON OPERATOR CLASS vector_l2_ops USING omenhnsw IS 'Euclidean distance, operator <->';
 
@@ -22,6 +23,7 @@ COMMENT ON OPERATOR FAMILY vector_ip_ops USING omenhnsw IS 'negative inner produ
 
 CREATE OPERATOR CLASS vector_ip_ops FOR TYPE vector USING omenhnsw FAMILY vector_ip_ops AS
 	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (vector, sphere_vector),
 	FUNCTION 1 omenhnsw_vector_ip_support(internal);
 COMMENT ON OPERATOR CLASS vector_ip_ops USING omenhnsw IS 'negative inner product, operator <#>';
 
@@ -34,6 +36,7 @@ COMMENT ON OPERATOR FAMILY vector_cosine_ops USING omenhnsw IS 'cosine distance 
 
 CREATE OPERATOR CLASS vector_cosine_ops FOR TYPE vector USING omenhnsw FAMILY vector_cosine_ops AS
 	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (vector, sphere_vector),
 	FUNCTION 1 omenhnsw_vector_cosine_support(internal);
 COMMENT ON OPERATOR CLASS vector_cosine_ops USING omenhnsw IS 'cosine distance, operator <=>';
 
@@ -46,6 +49,7 @@ COMMENT ON OPERATOR FAMILY vector_l1_ops USING omenhnsw IS 'taxicab distance of 
 
 CREATE OPERATOR CLASS vector_l1_ops FOR TYPE vector USING omenhnsw FAMILY vector_l1_ops AS
 	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+>> (vector, sphere_vector),
 	FUNCTION 1 omenhnsw_vector_l1_support(internal);
 COMMENT ON OPERATOR CLASS vector_l1_ops USING omenhnsw IS 'taxicab distance, operator <+>';
 
@@ -58,6 +62,7 @@ COMMENT ON OPERATOR FAMILY halfvec_l2_ops USING omenhnsw IS 'Euclidean distance 
 
 CREATE OPERATOR CLASS halfvec_l2_ops FOR TYPE halfvec USING omenhnsw FAMILY halfvec_l2_ops AS
 	OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (halfvec, sphere_halfvec),
 	FUNCTION 1 omenhnsw_halfvec_l2_support(internal);
 COMMENT ON OPERATOR CLASS halfvec_l2_ops USING omenhnsw IS 'Euclidean distance, operator <->';
 
@@ -70,6 +75,7 @@ COMMENT ON OPERATOR FAMILY halfvec_ip_ops USING omenhnsw IS 'negative inner prod
 
 CREATE OPERATOR CLASS halfvec_ip_ops FOR TYPE halfvec USING omenhnsw FAMILY halfvec_ip_ops AS
 	OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (halfvec, sphere_halfvec),
 	FUNCTION 1 omenhnsw_halfvec_ip_support(internal);
 COMMENT ON OPERATOR CLASS halfvec_ip_ops USING omenhnsw IS 'negative inner product, operator <#>';
 
@@ -82,6 +88,7 @@ COMMENT ON OPERATOR FAMILY halfvec_cosine_ops USING omenhnsw IS 'cosine distance
 
 CREATE OPERATOR CLASS halfvec_cosine_ops FOR TYPE halfvec USING omenhnsw FAMILY halfvec_cosine_ops AS
 	OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (halfvec, sphere_halfvec),
 	FUNCTION 1 omenhnsw_halfvec_cosine_support(internal);
 COMMENT ON OPERATOR CLASS halfvec_cosine_ops USING omenhnsw IS 'cosine distance, operator <=>';
 
@@ -94,6 +101,7 @@ COMMENT ON OPERATOR FAMILY halfvec_l1_ops USING omenhnsw IS 'taxicab distance of
 
 CREATE OPERATOR CLASS halfvec_l1_ops FOR TYPE halfvec USING omenhnsw FAMILY halfvec_l1_ops AS
 	OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+>> (halfvec, sphere_halfvec),
 	FUNCTION 1 omenhnsw_halfvec_l1_support(internal);
 COMMENT ON OPERATOR CLASS halfvec_l1_ops USING omenhnsw IS 'taxicab distance, operator <+>';
 
@@ -106,6 +114,7 @@ COMMENT ON OPERATOR FAMILY bit_hamming_ops USING omenhnsw IS 'Hamming distance o
 
 CREATE OPERATOR CLASS bit_hamming_ops FOR TYPE bit USING omenhnsw FAMILY bit_hamming_ops AS
 	OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops,
+	OPERATOR 2 <<~>> (bit, sphere_bit),
 	FUNCTION 1 omenhnsw_bit_hamming_support(internal);
 COMMENT ON OPERATOR CLASS bit_hamming_ops USING omenhnsw IS 'Hamming distance, operator <~>';
 
@@ -118,6 +127,7 @@ COMMENT ON OPERATOR FAMILY bit_jaccard_ops USING omenhnsw IS 'Jaccard distance o
 
 CREATE OPERATOR CLASS bit_jaccard_ops FOR TYPE bit USING omenhnsw FAMILY bit_jaccard_ops AS
 	OPERATOR 1 <%> (bit, bit) FOR ORDER BY float_ops,
+	OPERATOR 2 <<%>> (bit, sphere_bit),
 	FUNCTION 1 omenhnsw_bit_jaccard_support(internal);
 COMMENT ON OPERATOR CLASS bit_jaccard_ops USING omenhnsw IS 'Jaccard distance, operator <%>';
 
@@ -130,6 +140,7 @@ COMMENT ON OPERATOR FAMILY sparsevec_l2_ops USING omenhnsw IS 'Euclidean distanc
 
 CREATE OPERATOR CLASS sparsevec_l2_ops FOR TYPE sparsevec USING omenhnsw FAMILY sparsevec_l2_ops AS
 	OPERATOR 1 <-> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (sparsevec, sphere_sparsevec),
 	FUNCTION 1 omenhnsw_sparsevec_l2_support(internal);
 COMMENT ON OPERATOR CLASS sparsevec_l2_ops USING omenhnsw IS 'Euclidean distance, operator <->';
 
@@ -142,6 +153,7 @@ COMMENT ON OPERATOR FAMILY sparsevec_ip_ops USING omenhnsw IS 'negative inner pr
 
 CREATE OPERATOR CLASS sparsevec_ip_ops FOR TYPE sparsevec USING omenhnsw FAMILY sparsevec_ip_ops AS
 	OPERATOR 1 <#> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (sparsevec, sphere_sparsevec),
 	FUNCTION 1 omenhnsw_sparsevec_ip_support(internal);
 COMMENT ON OPERATOR CLASS sparsevec_ip_ops USING omenhnsw IS 'negative inner product, operator <#>';
 
@@ -154,6 +166,7 @@ COMMENT ON OPERATOR FAMILY sparsevec_cosine_ops USING omenhnsw IS 'cosine distan
 
 CREATE OPERATOR CLASS sparsevec_cosine_ops FOR TYPE sparsevec USING omenhnsw FAMILY sparsevec_cosine_ops AS
 	OPERATOR 1 <=> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (sparsevec, sphere_sparsevec),
 	FUNCTION 1 omenhnsw_sparsevec_cosine_support(internal);
 COMMENT ON OPERATOR CLASS sparsevec_cosine_ops USING omenhnsw IS 'cosine distance, operator <=>';
 
@@ -166,5 +179,6 @@ COMMENT ON OPERATOR FAMILY sparsevec_l1_ops USING omenhnsw IS 'taxicab distance 
 
 CREATE OPERATOR CLASS sparsevec_l1_ops FOR TYPE sparsevec USING omenhnsw FAMILY sparsevec_l1_ops AS
 	OPERATOR 1 <+> (sparsevec, sparsevec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+>> (sparsevec, sphere_sparsevec),
 	FUNCTION 1 omenhnsw_sparsevec_l1_support(internal);
 COMMENT ON OPERATOR CLASS sparsevec_l1_ops USING omenhnsw IS 'taxicab distance, operator <+>';

@@ -67,6 +67,7 @@ typedef enum OmenVectorKind
 #define OMEN_SUPPORT_PROC 1		/* returns the OmenOpclass */
 #define OMEN_N_SUPPORT_PROCS 1
 #define OMEN_ORDER_STRATEGY 1	/* the distance operator */
+#define OMEN_SPHERE_STRATEGY 2	/* within a sphere */
 
 typedef struct OmenOpclass OmenOpclass;
 
@@ -130,6 +131,7 @@ extern void omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop
 								 Cost *indexStartupCost, Cost *indexTotalCost,
 								 Selectivity *indexSelectivity, double *indexCorrelation,
 								 double *indexPages);
+extern bool omen_am_is_index(const IndexOptInfo *index);
 extern bool omen_am_validate(Oid opclassoid);
 extern IndexScanDesc omen_am_beginscan(Relation index, int nkeys, int norderbys);
 extern void omen_am_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);

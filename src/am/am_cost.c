@@ -3,45 +3,66 @@
  * am_cost.c
  *	  What a scan costs, for the planner.
  *
- * A search is all paid before the first row (startup), and each row fetched
- * costs a visit of the heap in random order.  The model counts what the scan
- * does: distances computed and pages looked at, for each segment and the tail.
+ * The first round of a search is paid before the first row (startup).  After
+ * it, each row costs its share of a later round, its way through the scan, and
+ * (added by the planner) a visit of the heap in random order.  So the cost is
+ * linear in the rows that leave, which is how the planner reckons LIMIT and
+ * the selectivity of filters: for k rows of which a share s passes, k / s leave.
+ *
+ * The model counts distances.  What one costs, fetching the code included, was
+ * fitted to measurements where sequential scan and sort of the same table give
+ * the scale; docs/performance.md has the figures.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "src/am/am.h"
-#include "src/graph/graph_search.h"
-#include "src/storage/column.h"
+#include "src/graph/graph_build.h"
 #include "src/storage/metapage.h"
 
-#include <math.h>
-
 #include "access/genam.h"
-#include "access/table.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "utils/float.h"
 #include "utils/selfuncs.h"
-#include "utils/spccache.h"
 
-/* Distances that a beam of ef computes in a graph of n nodes: about m * ef, more in larger ones. */
+/*
+ * All in operator calls (cpu_operator_cost): a distance to a code that has to be
+ * found in its page, and what its length adds; a distance to the next code of a
+ * page; and a row's way from candidate to executor, with its bound and TID, and
+ * through the executor's reorder queue.
+ */
+#define DISTANCE_COST 8.0
+#define BYTES_PER_COST 40.0
+#define NEXT_DISTANCE_COST 1.0
+#define NEXT_BYTES_PER_COST 100.0
+#define ROW_COST 120.0
+
+/* Distances that a search computes for each candidate that it keeps, and at least. */
+#define DISTANCES_PER_CANDIDATE 10.0
+#define LEAST_CANDIDATES 16.0
+
+/* Distances of a search: the routing table's, then the graph's. */
 static double
-graph_distances(double n, double ef, double m)
+search_distances(const OmenSegment *segment, double ef)
 {
-	return Min(n, ef * m * 0.75 + m * log2(n + 1) + 2 * sqrt(n));
+	double		samples = segment->n_centres > 0 ?
+		(double) OMEN_ROUTING_PROBES * segment->n_samples / segment->n_centres : 0;
+
+	return Min(segment->n_nodes,
+			   segment->n_centres + samples + Max(ef, LEAST_CANDIDATES) * DISTANCES_PER_CANDIDATE);
 }
 
-/* Distances and pages of a whole first round. */
-static void
-estimate_round(const OmenMeta *meta, double *distances, double *pages)
+/* A first round, in operator calls. */
+static double
+round_cost(const OmenMeta *meta)
 {
-	OmenColumnShape codes;
+	double		bytes = meta->factor_bytes + meta->code_bytes;
+	double		distance = DISTANCE_COST + bytes / BYTES_PER_COST;
+	double		next_distance = NEXT_DISTANCE_COST + bytes / NEXT_BYTES_PER_COST;
+	double		cost = 0;
 
-	omen_column_shape(meta, OMEN_COLUMN_CODES, &codes);
-	*distances = 0;
-	*pages = 1;
 	for (uint32 i = 0; i < meta->n_segments; i++)
 	{
 		const OmenSegment *segment = &meta->segments[i];
@@ -49,20 +70,40 @@ estimate_round(const OmenMeta *meta, double *distances, double *pages)
 		if (segment->state != OMEN_STATE_LIVE && segment->state != OMEN_STATE_OPEN)
 			continue;
 		if (segment->kind == OMEN_SEGMENT_TAIL)
-		{
-			*distances += (double) segment->n_blocks * OMEN_PAGE_CAPACITY /
-				(meta->factor_bytes + meta->code_bytes);
-			*pages += segment->n_blocks;
-		}
+			cost += (double) segment->n_blocks * OMEN_PAGE_CAPACITY / bytes * next_distance;
 		else
-		{
-			double		n = graph_distances(segment->n_nodes, omen_am_ef_search, meta->m);
-
-			*distances += n;
-			/* by locality a third of them lie on pages seen before */
-			*pages += Min(n * 2 / 3 * codes.pages_per_record, segment->n_blocks);
-		}
+			cost += search_distances(segment, omen_am_ef_search) * distance;
 	}
+	return cost;
+}
+
+/* A row of those that come after, in operator calls. */
+static double
+row_cost(const OmenMeta *meta)
+{
+	double		bytes = meta->factor_bytes + meta->code_bytes;
+
+	return ROW_COST + DISTANCES_PER_CANDIDATE * (DISTANCE_COST + bytes / BYTES_PER_COST);
+}
+
+/* The share of the table's rows that leave a scan to its end: those of a partial index, within a sphere. */
+static Selectivity
+index_share(PlannerInfo *root, IndexPath *path)
+{
+	IndexOptInfo *index = path->indexinfo;
+	List	   *quals = get_quals_from_indexclauses(path->indexclauses);
+	Selectivity share = clauselist_selectivity(root, quals, index->rel->relid, JOIN_INNER, NULL);
+
+	if (index->rel->tuples > 0)
+		share *= Min(1.0, index->tuples / index->rel->tuples);
+	return share;
+}
+
+/* Is an index that the planner knows of this access method? */
+bool
+omen_am_is_index(const IndexOptInfo *index)
+{
+	return index->amcostestimate == (void (*) ()) omen_am_costestimate;
 }
 
 void
@@ -71,47 +112,32 @@ omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 					 Selectivity *indexSelectivity, double *indexCorrelation,
 					 double *indexPages)
 {
-	OmenMeta   *meta = palloc(sizeof(OmenMeta));
-	double		distances;
-	double		pages;
-	double		spc_random_page_cost;
+	IndexOptInfo *index = path->indexinfo;
+	OmenMeta	meta;
+	Relation	relation;
 
-	/* Without ORDER BY there is nothing that this index could do better. */
-	if (path->indexorderbys == NIL)
+	*indexCorrelation = 0;
+	*indexPages = index->pages;
+	/* Without a query there is nothing that this index could do better. */
+	if (path->indexorderbys == NIL && path->indexclauses == NIL)
 	{
 		*indexStartupCost = get_float8_infinity();
 		*indexTotalCost = get_float8_infinity();
 		*indexSelectivity = 0;
-		*indexCorrelation = 0;
-		*indexPages = 0;
 		return;
 	}
 
-	if (path->indexinfo->hypothetical)
-		memset(meta, 0, sizeof(OmenMeta));
-	else
+	meta.n_segments = 0;
+	meta.factor_bytes = meta.code_bytes = 0;
+	if (!index->hypothetical)
 	{
-		Relation	index = index_open(path->indexinfo->indexoid, NoLock);
-
-		omen_meta_read(index, meta);
-		index_close(index, NoLock);
+		relation = index_open(index->indexoid, NoLock);
+		omen_meta_read(relation, &meta);
+		index_close(relation, NoLock);
 	}
-	estimate_round(meta, &distances, &pages);
-	get_tablespace_page_costs(path->indexinfo->reltablespace, &spc_random_page_cost, NULL);
-
-	/*
-	 * A distance is a few dozen instructions, less than an operator's call;
-	 * the pages of an index in use are mostly cached, as the planner assumes
-	 * for upper tree pages.
-	 */
-	*indexStartupCost = distances * cpu_operator_cost +
-		pages * Min(spc_random_page_cost, 1.0) * 0.05;
-	*indexTotalCost = *indexStartupCost + path->indexinfo->tuples * cpu_index_tuple_cost +
-		path->indexinfo->pages * 0.05;
-	/* a partial index has but a share of the rows */
-	*indexSelectivity = path->indexinfo->rel->tuples > 0 ?
-		Min(1.0, path->indexinfo->tuples / path->indexinfo->rel->tuples) : 1.0;
-	*indexCorrelation = 0;
-	*indexPages = path->indexinfo->pages;
-	pfree(meta);
+	*indexSelectivity = index_share(root, path);
+	*indexStartupCost = round_cost(&meta) * cpu_operator_cost;
+	*indexTotalCost = *indexStartupCost +
+		*indexSelectivity * index->rel->tuples *
+		(row_cost(&meta) * cpu_operator_cost + cpu_index_tuple_cost);
 }

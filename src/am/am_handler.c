@@ -31,7 +31,7 @@ omen_am_handler(PG_FUNCTION_ARGS)
 {
 	IndexAmRoutine *amroutine = makeNode(IndexAmRoutine);
 
-	amroutine->amstrategies = 0;	/* operators order, they do not filter */
+	amroutine->amstrategies = 2;	/* a distance, and a test that it is within a radius */
 	amroutine->amsupport = OMEN_N_SUPPORT_PROCS;
 	amroutine->amoptsprocnum = 0;
 	amroutine->amcanorder = false;

@@ -13,6 +13,9 @@
  * than there are.  The executor computes the distances themselves from the heap
  * and reorders (IndexNextWithReorder), so no quantization shows in the order.
  *
+ * A scan with a radius (am_range.c) ends when the next candidate's bound is
+ * beyond it, and its later rounds look no farther than that.
+ *
  * Rows whose distance is NaN or NULL whatever the query come last, as they do
  * in a sort.
  *
@@ -21,6 +24,7 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
+#include "src/am/am_range.h"
 #include "src/am/graph_host.h"
 #include "src/am/scan_segment.h"
 #include "src/am/scan_tail.h"
@@ -73,6 +77,8 @@ typedef struct OmenScan
 	OmenSearch *searches[OMEN_MAX_SEGMENTS];	/* made when first needed */
 
 	OmenScanPhase	phase;
+	OmenRange	range;
+	double		slack;			/* greatest found of a key's distance over the bound */
 	uint32		ef;
 	float		horizon;		/* candidates with greater keys wait for the next round */
 	int			n_rounds;
@@ -222,18 +228,21 @@ pop_waiting(OmenScan *state)
 
 /* ---- beginning ---- */
 
-/* Read the query: the argument of the ORDER BY operator. */
+/* Read the query: the argument of the ORDER BY operator, or else the centre of a sphere. */
 static void
 prepare_query(IndexScanDesc scan, OmenScan *state)
 {
-	ScanKey		key;
+	Datum		query = (Datum) 0;
+	bool		isnull = true;	/* any order */
 
-	state->query_class = OMEN_VALUE_NULL;	/* without ORDER BY: any order */
-	if (scan->numberOfOrderBys == 0)
-		return;
-	key = &scan->orderByData[0];
-	state->query_class = omen_encoder_read(&state->encoder, key->sk_argument,
-										   (key->sk_flags & SK_ISNULL) != 0);
+	if (scan->numberOfOrderBys > 0)
+	{
+		query = scan->orderByData[0].sk_argument;
+		isnull = (scan->orderByData[0].sk_flags & SK_ISNULL) != 0;
+	}
+	else if (omen_range_center(scan, &query))
+		isnull = false;
+	state->query_class = omen_encoder_read(&state->encoder, query, isnull);
 	if (state->query_class == OMEN_VALUE_CODED)
 		state->encoder.codec.query_from_vector(&state->encoder.codec, state->query, state->encoder.value);
 }
@@ -301,17 +310,41 @@ start(IndexScanDesc scan, OmenScan *state)
 	pgstat_count_index_scan(scan->indexRelation);
 	omen_meta_read(scan->indexRelation, state->meta);
 	prepare_query(scan, state);
-	open_sources(scan, state);
+	state->range = omen_range_read(scan);
+	state->slack = 0;
+	if (!state->range.empty)
+		open_sources(scan, state);
 	state->ef = omen_am_ef_search;
 	state->horizon = -INFINITY;
 	state->n_rounds = 0;
 	state->n_returned = 0;
 	state->last_bound = -INFINITY;
-	state->phase = PHASE_STREAM;
+	state->phase = state->range.empty ? PHASE_END : PHASE_STREAM;
 	MemoryContextSwitchTo(old_context);
 }
 
 /* ---- rounds ---- */
+
+static void
+add_candidate(OmenScan *state, const Waiting *candidate)
+{
+	if (state->range.limited)
+	{
+		double		distance = omen_range_distance(candidate->key, state->encoder.codec.metric);
+
+		state->slack = Max(state->slack, distance - candidate->bound);
+	}
+	push_waiting(state, candidate);
+}
+
+/* The key beyond which the scan wants nothing, as far as it knows by now. */
+static float
+farthest_key(const OmenScan *state)
+{
+	if (!state->range.limited || state->n_rounds == 0)
+		return INFINITY;
+	return omen_range_key(&state->range, state->slack, state->encoder.codec.metric);
+}
 
 /* A segment's share of a round; returns the bound for the segments after it. */
 static float
@@ -333,7 +366,7 @@ collect_segment(OmenScan *state, int i, float bound)
 		};
 
 		worst = Max(worst, candidates[c].key);
-		push_waiting(state, &waiting);
+		add_candidate(state, &waiting);
 	}
 	state->horizon = Min(state->horizon, horizon);
 	release_readers(state);
@@ -357,7 +390,7 @@ collect_tail(OmenScan *state, int i)
 			.tid = candidates[c].tid
 		};
 
-		push_waiting(state, &waiting);
+		add_candidate(state, &waiting);
 	}
 	state->horizon = Min(state->horizon, horizon);
 	if (candidates)
@@ -393,7 +426,7 @@ static bool
 next_round(IndexScanDesc scan, OmenScan *state)
 {
 	MemoryContext old_context;
-	float		bound = INFINITY;
+	float		bound = farthest_key(state);
 
 	if (state->horizon == INFINITY)
 		return false;			/* all sources had given everything */
@@ -407,7 +440,7 @@ next_round(IndexScanDesc scan, OmenScan *state)
 	for (int i = 0; i < state->n_tails; i++)
 		collect_tail(state, i);
 	check_recovery_conflict(scan, state);
-	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF)
+	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF || state->horizon >= farthest_key(state))
 		state->horizon = INFINITY;	/* there will be no other round to wait for */
 	state->ef = Min(state->ef * 2, MAX_ROUND);
 	MemoryContextSwitchTo(old_context);
@@ -439,7 +472,7 @@ return_tid(IndexScanDesc scan, OmenScan *state, const ItemPointerData *tid, doub
 						RelationGetRelationName(scan->indexRelation)),
 				 errhint("Please REINDEX it.")));
 	scan->xs_heaptid = *tid;
-	scan->xs_recheck = false;
+	scan->xs_recheck = scan->numberOfKeys > 0;	/* a sphere is known by its bounds only */
 	scan->xs_recheckorderby = true;
 	state->n_returned++;
 	set_order(scan, state, bound);
@@ -496,6 +529,14 @@ return_from_list(IndexScanDesc scan, OmenScan *state)
 	return false;
 }
 
+/* All that is left is too far away. */
+static void
+end_stream(OmenScan *state)
+{
+	state->n_waiting = 0;
+	state->horizon = INFINITY;
+}
+
 static bool
 return_waiting(IndexScanDesc scan, OmenScan *state)
 {
@@ -505,6 +546,11 @@ return_waiting(IndexScanDesc scan, OmenScan *state)
 		OmenScanSegment *segment;
 		OmenTidEntry entry;
 
+		if (next.bound > state->range.radius)
+		{
+			end_stream(state);
+			return false;
+		}
 		if (next.bound < state->last_bound && omen_am_iterative_scan == OMEN_ITERATIVE_STRICT)
 			continue;			/* found too late */
 		state->last_bound = Max(state->last_bound, next.bound);
@@ -595,7 +641,7 @@ omen_am_gettuple(IndexScanDesc scan, ScanDirection dir)
 	{
 		if (return_from_stream(scan, state))
 			return true;
-		enter_phase(state, PHASE_UNDIRECTED);
+		enter_phase(state, state->range.limited ? PHASE_END : PHASE_UNDIRECTED);
 	}
 	if (state->phase == PHASE_UNDIRECTED)
 	{

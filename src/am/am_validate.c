@@ -53,6 +53,23 @@ validate_functions(const char *family, Oid family_oid)
 }
 
 static bool
+is_distance(Form_pg_amop form)
+{
+	return form->amopstrategy == OMEN_ORDER_STRATEGY &&
+		form->amoppurpose == AMOP_ORDER &&
+		check_amop_signature(form->amopopr, FLOAT8OID, form->amoplefttype, form->amoprighttype);
+}
+
+static bool
+is_sphere_test(Form_pg_amop form)
+{
+	return form->amopstrategy == OMEN_SPHERE_STRATEGY &&
+		form->amoppurpose == AMOP_SEARCH &&
+		type_is_rowtype(form->amoprighttype) &&
+		check_amop_signature(form->amopopr, BOOLOID, form->amoplefttype, form->amoprighttype);
+}
+
+static bool
 validate_operators(const char *family, Oid family_oid)
 {
 	CatCList   *list = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(family_oid));
@@ -62,10 +79,7 @@ validate_operators(const char *family, Oid family_oid)
 	{
 		Form_pg_amop form = (Form_pg_amop) GETSTRUCT(&list->members[i]->tuple);
 
-		if (form->amopstrategy != OMEN_ORDER_STRATEGY ||
-			form->amoppurpose != AMOP_ORDER ||
-			get_op_rettype(form->amopopr) != FLOAT8OID ||
-			!check_amop_signature(form->amopopr, FLOAT8OID, form->amoplefttype, form->amoprighttype))
+		if (!is_distance(form) && !is_sphere_test(form))
 		{
 			complain(family, "operator", form->amopstrategy);
 			valid = false;
