@@ -68,7 +68,7 @@ typedef struct OmenScan
 {
 	MemoryContext scan_context; /* reset by rescan */
 	OmenHost	host;			/* memory that survives rescans */
-	OmenMeta   *meta;
+	OmenMeta   *meta;			/* NULL before the first search */
 	OmenEncoder encoder;
 	OmenQuery  *query;
 	OmenValueClass query_class;
@@ -78,7 +78,7 @@ typedef struct OmenScan
 
 	OmenScanPhase	phase;
 	OmenRange	range;
-	double		slack;			/* greatest found of a key's distance over the bound */
+	double		slack;			/* greatest excess of a key's distance over the bound, within the radius */
 	uint32		ef;
 	float		horizon;		/* candidates with greater keys wait for the next round */
 	int			n_rounds;
@@ -121,10 +121,6 @@ omen_am_beginscan(Relation index, int nkeys, int norderbys)
 	omen_host_init(&state->host, CurrentMemoryContext);
 	state->scan_context = AllocSetContextCreate(CurrentMemoryContext, "omenvec scan",
 												ALLOCSET_DEFAULT_SIZES);
-	state->meta = palloc(sizeof(OmenMeta));
-	omen_meta_read(index, state->meta);
-	omen_encoder_init(&state->encoder, index, state->meta);
-	state->query = state->host.alloc(state->host.arg, state->encoder.codec.query_bytes);
 	omen_reader_init(&state->reader, index);
 	omen_reader_init(&state->bytes_reader, index);
 	if (norderbys > 0)
@@ -228,6 +224,30 @@ pop_waiting(OmenScan *state)
 
 /* ---- beginning ---- */
 
+/*
+ * Copy the directory, once in a scan: what it names stays readable while the
+ * scan's snapshot lives, and rows that are not in it yet are not visible to
+ * that.  On a standby replay may take them away: there each rescan looks again.
+ */
+static void
+read_directory(IndexScanDesc scan, OmenScan *state)
+{
+	Relation	index = scan->indexRelation;
+	MemoryContext old_context;
+
+	if (state->meta == NULL)
+	{
+		old_context = MemoryContextSwitchTo(GetMemoryChunkContext(state));
+		state->meta = palloc(sizeof(OmenMeta));
+		omen_meta_read(index, state->meta);
+		omen_encoder_init(&state->encoder, index, state->meta);
+		state->query = state->host.alloc(state->host.arg, state->encoder.codec.query_bytes);
+		MemoryContextSwitchTo(old_context);
+	}
+	else if (state->reader.copies)
+		omen_meta_read(index, state->meta);
+}
+
 /* Read the query: the argument of the ORDER BY operator, or else the centre of a sphere. */
 static void
 prepare_query(IndexScanDesc scan, OmenScan *state)
@@ -308,7 +328,7 @@ start(IndexScanDesc scan, OmenScan *state)
 				 errmsg("omenhnsw indexes do not support scans with other than MVCC snapshots")));
 
 	pgstat_count_index_scan(scan->indexRelation);
-	omen_meta_read(scan->indexRelation, state->meta);
+	read_directory(scan, state);
 	prepare_query(scan, state);
 	state->range = omen_range_read(scan);
 	state->slack = 0;
@@ -328,7 +348,7 @@ start(IndexScanDesc scan, OmenScan *state)
 static void
 add_candidate(OmenScan *state, const Waiting *candidate)
 {
-	if (state->range.limited)
+	if (state->range.limited && candidate->bound <= state->range.radius)
 	{
 		double		distance = omen_range_distance(candidate->key, state->encoder.codec.metric);
 
@@ -426,7 +446,8 @@ static bool
 next_round(IndexScanDesc scan, OmenScan *state)
 {
 	MemoryContext old_context;
-	float		bound = farthest_key(state);
+	float		farthest = farthest_key(state);
+	float		bound = farthest;
 
 	if (state->horizon == INFINITY)
 		return false;			/* all sources had given everything */
@@ -440,7 +461,7 @@ next_round(IndexScanDesc scan, OmenScan *state)
 	for (int i = 0; i < state->n_tails; i++)
 		collect_tail(state, i);
 	check_recovery_conflict(scan, state);
-	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF || state->horizon >= farthest_key(state))
+	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF || state->horizon >= Min(farthest, farthest_key(state)))
 		state->horizon = INFINITY;	/* there will be no other round to wait for */
 	state->ef = Min(state->ef * 2, MAX_ROUND);
 	MemoryContextSwitchTo(old_context);

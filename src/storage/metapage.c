@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "src/storage/metapage.h"
+#include "src/storage/page_reader.h"
 
 #include "access/xloginsert.h"
 #include "miscadmin.h"
@@ -125,7 +126,7 @@ omen_meta_create(Relation index, ForkNumber fork, const OmenMeta *meta)
 void
 omen_meta_read(Relation index, OmenMeta *meta)
 {
-	Buffer		buffer = ReadBuffer(index, OMEN_META_BLOCK);
+	Buffer		buffer = omen_read_recent(index, OMEN_META_BLOCK, NULL);
 	OmenMeta   *on_page;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
