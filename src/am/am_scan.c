@@ -85,6 +85,7 @@ typedef struct OmenScan
 	int64		n_returned;
 	double		last_bound;		/* greatest that has left, for strict order */
 	OmenScanSegment *segments;
+	OmenPool   *parked;			/* of each segment: candidates beyond the bound of their round */
 	int			n_segments;
 	OmenScanTail *tails;
 	int			n_tails;
@@ -307,6 +308,7 @@ open_sources(IndexScanDesc scan, OmenScan *state)
 		omen_scan_tail_open(&state->tails[i], index, state->meta, tails[i], codec, query);
 
 	state->segments = palloc(state->n_segments * sizeof(OmenScanSegment));
+	state->parked = palloc0(state->n_segments * sizeof(OmenPool));
 	qsort(sealed, state->n_segments, sizeof(sealed[0]), compare_largest_first);
 	for (int i = 0; i < state->n_segments; i++)
 	{
@@ -366,20 +368,16 @@ farthest_key(const OmenScan *state)
 	return omen_range_key(&state->range, state->slack, state->encoder.codec.metric);
 }
 
-/* A segment's share of a round; returns the bound for the segments after it. */
+/* Candidates of a segment, with their bounds, into the heap; returns the greatest key. */
 static float
-collect_segment(OmenScan *state, int i, float bound)
+add_candidates(OmenScan *state, int i, const OmenCandidate *candidates, int n)
 {
-	OmenScanSegment *segment = &state->segments[i];
-	const OmenCandidate *candidates;
-	float		horizon;
-	int			n = omen_scan_segment_next(segment, state->ef, bound, &candidates, &horizon);
 	float		worst = -INFINITY;
 
 	for (int c = 0; c < n; c++)
 	{
 		Waiting		waiting = {
-			.bound = omen_scan_segment_bound(segment, candidates[c].node),
+			.bound = omen_scan_segment_bound(&state->segments[i], candidates[c].node),
 			.key = candidates[c].key,
 			.segment = i,
 			.node = candidates[c].node
@@ -388,17 +386,45 @@ collect_segment(OmenScan *state, int i, float bound)
 		worst = Max(worst, candidates[c].key);
 		add_candidate(state, &waiting);
 	}
-	state->horizon = Min(state->horizon, horizon);
 	release_readers(state);
-	return (uint32) n >= state->ef ? Min(bound, worst) : bound;
+	return worst;
+}
+
+/*
+ * A segment's share of a round; returns the bound for the segments after it.
+ * What is beyond the bound is parked: it cannot leave in this round, so that
+ * it needs no bound of its distance yet.
+ */
+static float
+collect_segment(OmenScan *state, int i, float bound)
+{
+	OmenPool   *parked = &state->parked[i];
+	const OmenCandidate *candidates;
+	float		horizon;
+	float		worst;
+	int			n;
+	int			n_within;
+
+	n = omen_pool_take(parked, PG_UINT32_MAX, bound, &candidates, &horizon);
+	(void) add_candidates(state, i, candidates, n);
+	state->horizon = Min(state->horizon, horizon);
+
+	n = omen_scan_segment_next(&state->segments[i], state->ef, bound, &candidates, &horizon);
+	for (n_within = 0; n_within < n && candidates[n_within].key <= bound; n_within++)
+		 /* they come nearest first where any is beyond the bound */ ;
+	worst = add_candidates(state, i, candidates, n_within);
+	for (int c = n_within; c < n; c++)
+		omen_pool_add(parked, candidates[c].key, candidates[c].node);
+	state->horizon = Min(state->horizon, horizon);
+	return (uint32) n_within >= state->ef ? Min(bound, worst) : bound;
 }
 
 static void
-collect_tail(OmenScan *state, int i)
+collect_tail(OmenScan *state, int i, float bound)
 {
 	OmenTailCandidate *candidates;
 	float		horizon;
-	int			n = omen_scan_tail_next(&state->tails[i], state->ef, &candidates, &horizon);
+	int			n = omen_scan_tail_next(&state->tails[i], state->ef, bound, &candidates, &horizon);
 
 	for (int c = 0; c < n; c++)
 	{
@@ -459,7 +485,7 @@ next_round(IndexScanDesc scan, OmenScan *state)
 	for (int i = 0; i < state->n_segments; i++)
 		bound = collect_segment(state, i, bound);
 	for (int i = 0; i < state->n_tails; i++)
-		collect_tail(state, i);
+		collect_tail(state, i, bound);
 	check_recovery_conflict(scan, state);
 	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF || state->horizon >= Min(farthest, farthest_key(state)))
 		state->horizon = INFINITY;	/* there will be no other round to wait for */

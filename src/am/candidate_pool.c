@@ -82,26 +82,47 @@ select_smallest(OmenCandidate *c, uint32 n, uint32 k)
 	}
 }
 
-/*
- * The next n smallest, in any order; returns how many there were.  *horizon is
- * the greatest key among them, INFINITY if none are left.
- */
+/* Bring the candidates with keys up to bound to the front; returns how many there are. */
+static uint32
+select_within(OmenCandidate *c, uint32 n, float bound)
+{
+	uint32		n_within = 0;
+
+	/* no branch: which way a candidate goes is not predictable */
+	for (uint32 i = 0; i < n; i++)
+	{
+		OmenCandidate candidate = c[i];
+
+		c[i] = c[n_within];
+		c[n_within] = candidate;
+		n_within += candidate.key <= bound;
+	}
+	return n_within;
+}
+
 int
-omen_pool_take(OmenPool *pool, uint32 n, const OmenCandidate **taken, float *horizon)
+omen_pool_take(OmenPool *pool, uint32 n, float bound, const OmenCandidate **taken, float *horizon)
 {
 	uint32		left = pool->n - pool->n_taken;
 	OmenCandidate *rest = pool->candidates + pool->n_taken;
+	uint32		n_within = left;
 
 	*taken = rest;
 	*horizon = INFINITY;
-	if (n < left)
+	if (bound < INFINITY)
 	{
-		select_smallest(rest, left, n);
+		n_within = select_within(rest, left, bound);
+		if (n_within < left)
+			*horizon = bound;
+	}
+	if (n < n_within)
+	{
+		select_smallest(rest, n_within, n);
 		*horizon = -INFINITY;
 		for (uint32 i = 0; i < n; i++)
 			*horizon = Max(*horizon, rest[i].key);
 	}
-	n = Min(n, left);
+	n = Min(n, n_within);
 	pool->n_taken += n;
 	return n;
 }

@@ -21,6 +21,12 @@ typedef struct OmenPool
 } OmenPool;
 
 extern void omen_pool_add(OmenPool *pool, float key, uint32 number);
-extern int	omen_pool_take(OmenPool *pool, uint32 n, const OmenCandidate **taken, float *horizon);
+/*
+ * The next n smallest of the candidates with keys up to bound, in any order;
+ * returns how many there were.  Up to *horizon all have been taken now, which
+ * is INFINITY if none are left.
+ */
+extern int	omen_pool_take(OmenPool *pool, uint32 n, float bound,
+						   const OmenCandidate **taken, float *horizon);
 
 #endif							/* OMEN_CANDIDATE_POOL_H */

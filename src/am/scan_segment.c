@@ -394,7 +394,7 @@ omen_scan_segment_next(OmenScanSegment *scan, uint32 ef, float bound,
 		}
 	}
 	if (scan->exhaustive)
-		n = omen_pool_take(&scan->pool, ef, candidates, horizon);
+		n = omen_pool_take(&scan->pool, ef, bound, candidates, horizon);
 	MemoryContextSwitchTo(old_context);
 	return n;
 }

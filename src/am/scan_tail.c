@@ -187,12 +187,13 @@ resolve_rows(OmenScanTail *scan, OmenCandidate *rows, int n, OmenTailCandidate *
 }
 
 /*
- * The next candidates, about ef of them, in any order; returns the number.  Up
- * to *horizon, a key, the tail has now given what it has: INFINITY at the end.
- * The array is the caller's to free.
+ * The next candidates with keys up to bound, about ef of them, in any order;
+ * returns the number.  Up to *horizon, a key, the tail has now given what it
+ * has: INFINITY at the end.  The array is the caller's to free.
  */
 int
-omen_scan_tail_next(OmenScanTail *scan, uint32 ef, OmenTailCandidate **candidates, float *horizon)
+omen_scan_tail_next(OmenScanTail *scan, uint32 ef, float bound,
+					OmenTailCandidate **candidates, float *horizon)
 {
 	MemoryContext old_context = MemoryContextSwitchTo(scan->context);
 	const OmenCandidate *rows;
@@ -204,7 +205,7 @@ omen_scan_tail_next(OmenScanTail *scan, uint32 ef, OmenTailCandidate **candidate
 		read_tail(scan);
 		scan->read = true;
 	}
-	n_rows = omen_pool_take(&scan->pool, ef, &rows, horizon);
+	n_rows = omen_pool_take(&scan->pool, ef, bound, &rows, horizon);
 	*candidates = NULL;
 	if (n_rows > 0)
 	{

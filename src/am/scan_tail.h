@@ -41,7 +41,7 @@ typedef struct OmenTailCandidate
 extern void omen_scan_tail_open(OmenScanTail *scan, Relation index, const OmenMeta *meta,
 								const OmenSegment *segment, const OmenCodec *codec,
 								const OmenQuery *query);
-extern int	omen_scan_tail_next(OmenScanTail *scan, uint32 ef,
+extern int	omen_scan_tail_next(OmenScanTail *scan, uint32 ef, float bound,
 								OmenTailCandidate **candidates, float *horizon);
 
 #endif							/* OMEN_SCAN_TAIL_H */
