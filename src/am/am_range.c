@@ -44,11 +44,13 @@
 #include "utils/typcache.h"
 
 /*
- * A search goes on beyond the radius by this share of its key: nodes there lead
- * to others that are within.  It makes recall near the radius as good as
- * elsewhere (docs/performance.md).
+ * A search goes on beyond the radius by a share of its key: nodes there lead to
+ * others that are within.  It makes recall near the radius as good as elsewhere
+ * (docs/performance.md).  The inner product needs more: near in that sense are
+ * long vectors, which need not be near to each other.
  */
 #define KEY_MARGIN 0.04
+#define IP_KEY_MARGIN 0.25
 
 static set_rel_pathlist_hook_type next_hook = NULL;
 
@@ -137,11 +139,11 @@ clause_radius(const Node *clause, const OpExpr *order)
 
 /* The clause "column operator (center, radius)". */
 static Expr *
-make_sphere_clause(Oid operator, Oid sphere_type, const OpExpr *order, Expr *radius)
+make_sphere_clause(PlannerInfo *root, Oid operator, Oid sphere_type, const OpExpr *order, Expr *radius)
 {
 	RowExpr    *sphere = makeNode(RowExpr);
 
-	sphere->args = list_make2(lsecond(order->args), radius);
+	sphere->args = list_make2(lsecond(order->args), eval_const_expressions(root, (Node *) radius));
 	sphere->row_typeid = sphere_type;
 	sphere->row_format = COERCE_EXPLICIT_CAST;
 	sphere->location = -1;
@@ -167,15 +169,15 @@ sphere_conditions(PlannerInfo *root, const IndexPath *path)
 	{
 		RestrictInfo *restriction = lfirst(cell);
 		Expr	   *radius = clause_radius((Node *) restriction->clause, order);
+		Expr	   *clause;
 		IndexClause *condition;
 
 		if (radius == NULL || !restriction_is_securely_promotable(restriction, index->rel))
 			continue;
+		clause = make_sphere_clause(root, operator, sphere_type, order, radius);
 		condition = makeNode(IndexClause);
 		condition->rinfo = restriction;
-		condition->indexquals = list_make1(make_simple_restrictinfo(root,
-																	make_sphere_clause(operator, sphere_type,
-																					   order, radius)));
+		condition->indexquals = list_make1(make_simple_restrictinfo(root, clause));
 		condition->lossy = true;	/* keep the clause as a filter */
 		conditions = lappend(conditions, condition);
 	}
@@ -304,6 +306,6 @@ omen_range_key(const OmenRange *range, double slack, OmenMetric metric)
 
 	if (metric == OMEN_METRIC_L2)
 		distance = distance > 0 ? distance * distance : 0;
-	distance += KEY_MARGIN * fabs(distance);
+	distance += (metric == OMEN_METRIC_IP ? IP_KEY_MARGIN : KEY_MARGIN) * fabs(distance);
 	return (float) Min(distance, FLT_MAX);
 }
