@@ -46,6 +46,7 @@ SELECT * FROM seen($$SELECT id FROM points WHERE v <<->> sphere('[3,4,5]'::vecto
 SELECT * FROM seen($$SELECT id FROM points WHERE v <-> '[3,4,5]' < 5 AND v <-> '[3,4,5]' < 2 ORDER BY v <-> '[3,4,5]'$$);
 SELECT * FROM seen($$SELECT id FROM points WHERE v <-> '[3,4,5]' < 5 AND id % 3 = 0 ORDER BY v <-> '[3,4,5]'$$);
 SELECT * FROM seen($$SELECT id FROM points WHERE v <-> '[3,4,5]' < -1 ORDER BY v <-> '[3,4,5]'$$);
+SELECT * FROM seen($$SELECT id FROM points WHERE v <<->> ROW('[3,4,5]', NULL)::sphere_vector ORDER BY v <-> '[3,4,5]'$$);
 SET enable_indexscan = off;
 SELECT count(*) FILTER (WHERE d < 5) AS below_5, count(*) FILTER (WHERE d <= 5) AS to_5, count(*) FILTER (WHERE d < 2) AS below_2,
     count(*) FILTER (WHERE d < 5 AND id % 3 = 0) AS thirds
