@@ -25,6 +25,7 @@
 
 /* The server's own printf is not linked into this program. */
 #undef printf
+#undef qsort
 #undef snprintf
 
 #define MAX_N			16384
@@ -564,6 +565,69 @@ print_times(void)
 	printf("\n");
 }
 
+/* ---------- sorted words ---------- */
+
+#define MAX_SORTED 300
+#define MAX_INSERTED 64
+
+static int
+compare_words(const void *a, const void *b)
+{
+	uint64		x = *(const uint64 *) a;
+	uint64		y = *(const uint64 *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Insert n words into n_sorted ones, the last n_free of which are all ones. */
+static bool
+insert_is_right(const OmenKernels *k, uint32 n_sorted, uint32 n_free, uint32 n, bool want_fallen)
+{
+	static uint64 sorted[MAX_SORTED] __attribute__((aligned(64)));
+	static uint64 expected[MAX_SORTED + MAX_INSERTED];
+	uint64		words[MAX_INSERTED];
+	uint64		fallen[MAX_INSERTED];
+
+	for (uint32 i = 0; i < n_sorted + n; i++)
+		expected[i] = ((uint64) (random_bits() % 4) << 62) | ((uint64) random_bits() << 20) | i;
+	for (uint32 i = n_sorted - n_free; i < n_sorted; i++)
+		expected[i] = PG_UINT64_MAX;
+	memcpy(sorted, expected, sizeof(uint64) * n_sorted);
+	memcpy(words, expected + n_sorted, sizeof(uint64) * n);
+	qsort(sorted, n_sorted, sizeof(uint64), compare_words);
+	qsort(expected, n_sorted + n, sizeof(uint64), compare_words);
+
+	k->insert_sorted(sorted, n_sorted, words, n, want_fallen ? fallen : NULL);
+	if (memcmp(sorted, expected, sizeof(uint64) * n_sorted) != 0)
+		return false;
+	if (!want_fallen)
+		return true;
+	qsort(fallen, n, sizeof(uint64), compare_words);
+	return memcmp(fallen, expected + n_sorted, sizeof(uint64) * n) == 0;
+}
+
+static void
+check_insert_sorted(void)
+{
+	for (int t = 0; t < n_tables; t++)
+	{
+		long		n_bad = 0;
+		char		name[64];
+
+		for (uint32 n_sorted = 1; n_sorted <= MAX_SORTED; n_sorted++)
+		{
+			for (uint32 n = 0; n <= MAX_INSERTED; n += 1 + n / 4)
+			{
+				n_bad += !insert_is_right(tables[t], n_sorted, 0, n, true);
+				n_bad += !insert_is_right(tables[t], n_sorted, n_sorted, n, true);
+				n_bad += !insert_is_right(tables[t], n_sorted, n_sorted / 2, n, false);
+			}
+		}
+		snprintf(name, sizeof(name), "%s insert_sorted", tables[t]->name);
+		count_case(n_bad == 0, name);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -585,6 +649,7 @@ main(int argc, char **argv)
 	}
 
 	check_definition();
+	check_insert_sorted();
 	for (uint32 n = 0; n <= 2100; n++)
 		check_length(n);
 	for (int k = 0; k < (int) lengthof(long_lengths); k++)

@@ -36,6 +36,9 @@
 #define WIDE_BEAM 1024
 #define SIDE_CAPACITY 512
 
+/* Beams up to this length take all new entries of an expansion at once. */
+#define SHORT_BEAM 256
+
 /* The set of nodes seen starts with this many places, or so many for each of ef. */
 #define SEEN_MIN_PLACES 512
 #define SEEN_PLACES_PER_EF 32
@@ -65,7 +68,7 @@ struct OmenSearch
 	uint32		bound_bits;		/* the bound as the key's half of a word */
 	bool		keep_discards;
 
-	SortedWords beam;
+	SortedWords beam;			/* a short one is filled up with NONE */
 	SortedWords side;
 	SortedWords owed;
 	uint64		worst;			/* words from here on find no place */
@@ -92,6 +95,8 @@ struct OmenSearch
 	uint32		links[OMEN_MAX_LINKS];
 	uint32		fresh[OMEN_MAX_LINKS + 1];
 	float		keys[OMEN_MAX_LINKS];
+	uint64		entering[OMEN_MAX_LINKS + 1];
+	uint64		fallen[OMEN_MAX_LINKS];
 
 	OmenCandidate *results;
 	size_t		results_capacity;
@@ -396,6 +401,49 @@ search_add(OmenSearch *search, uint64 word)
 		search->worst = search->beam.words[search->ef - 1];
 }
 
+static inline uint64
+sorted_lesser(uint64 a, uint64 b)
+{
+	return b ^ ((a ^ b) & -(uint64) (a < b));
+}
+
+/*
+ * The same for the nodes just evaluated, for a short beam: first those that
+ * find no place are sorted out, then the others go in together.
+ */
+static void
+search_add_fresh(OmenSearch *search, int n)
+{
+	uint64	   *entering = search->entering;
+	uint64		nearest = OMEN_PACKED_NONE;
+	int			n_entering = 0;
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		uint64		word = omen_packed_make(search->keys[i], search->fresh[i]);
+
+		/* no branch: the outcome is not predictable */
+		entering[n_entering] = word;
+		n_entering += (word < search->worst);
+		nearest = sorted_lesser(word, nearest);
+		if (search->keep_discards && word >= search->worst)
+			search_discard(search, word);
+	}
+	if (n_entering == 0)
+		return;
+	omen_kernels->insert_sorted(search->beam.words, search->ef, entering, n_entering,
+								search->keep_discards ? search->fallen : NULL);
+	for (i = 0; search->keep_discards && i < n_entering; i++)
+	{
+		if (search->fallen[i] != OMEN_PACKED_NONE)
+			search_discard(search, search->fallen[i]);
+	}
+	search->beam.n = Min(search->ef, search->beam.n + n_entering);
+	search->beam.first_open = Min(search->beam.first_open, sorted_find(&search->beam, nearest));
+	search->worst = search->beam.words[search->ef - 1];
+}
+
 /* ---------- start ---------- */
 
 static void
@@ -408,6 +456,9 @@ search_set_limits(OmenSearch *search, uint32 ef, float bound)
 	if (search->ef > WIDE_BEAM)
 		sorted_reserve(search, &search->side, SIDE_CAPACITY);
 	search_trim_beam(search);
+	if (search->ef <= SHORT_BEAM)
+		memset(search->beam.words + search->beam.n, 0xff,
+			   sizeof(uint64) * (search->ef - search->beam.n));
 }
 
 void
@@ -536,6 +587,11 @@ omen_search_evaluate(OmenSearch *search)
 	source->keys(source, search->fresh, n, search->keys);
 	search->n_keys += n;
 	search->n_fresh = 0;
+	if (likely(search->ef <= SHORT_BEAM))
+	{
+		search_add_fresh(search, n);
+		return;
+	}
 	for (i = 0; i < n; i++)
 		search_add(search, omen_packed_make(search->keys[i], search->fresh[i]));
 }

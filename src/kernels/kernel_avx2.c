@@ -438,6 +438,7 @@ const OmenKernels omen_kernels_avx2 = {
 	.dot4_u8s8 = avx2_dot4_u8s8,
 	.l2_keys_sq8 = avx2_l2_keys_sq8,
 	.ip_keys_sq8 = avx2_ip_keys_sq8,
+	.insert_sorted = omen_insert_sorted_scalar,
 	.l2_squared_sq8 = avx2_l2_squared_sq8,
 	.inner_product_sq8 = avx2_inner_product_sq8,
 	.l1_sq8 = avx2_l1_sq8,

@@ -335,6 +335,78 @@ DEFINE_SQ8_KERNEL(avx512_l2_squared_sq8, l2_terms)
 DEFINE_SQ8_KERNEL(avx512_inner_product_sq8, products)
 DEFINE_SQ8_KERNEL(avx512_l1_sq8, l1_terms)
 
+/* ----------------------------------------------------------------
+ * A short sorted array stays in registers while words are inserted:
+ * each place takes the lesser of what it has and the greater of the
+ * word and what the place before it has.
+ * ----------------------------------------------------------------
+ */
+
+#define WORDS 8					/* in a register */
+#define MAX_INSERT_REGISTERS 8
+
+/* n_registers is a constant. */
+AVX512 static pg_attribute_always_inline void
+insert_in_registers(uint64 *sorted, int n_registers, const uint64 *words, uint32 n,
+					uint64 *fallen)
+{
+	__m512i		places[MAX_INSERT_REGISTERS];
+
+	for (int k = 0; k < n_registers; k++)
+		places[k] = _mm512_load_si512(sorted + k * WORDS);
+	for (uint32 i = 0; i < n; i++)
+	{
+		__m512i		word = _mm512_set1_epi64((long long) words[i]);
+
+		if (fallen)
+			_mm512_mask_storeu_epi64(fallen + i - (WORDS - 1), 0x80,
+									 _mm512_max_epu64(places[n_registers - 1], word));
+		for (int k = n_registers - 1; k >= 0; k--)
+		{
+			__m512i		before = _mm512_alignr_epi64(places[k],
+													 k > 0 ? places[k - 1] : _mm512_setzero_si512(),
+													 WORDS - 1);
+
+			places[k] = _mm512_min_epu64(places[k], _mm512_max_epu64(before, word));
+		}
+	}
+	for (int k = 0; k < n_registers; k++)
+		_mm512_store_si512(sorted + k * WORDS, places[k]);
+}
+
+AVX512 static void
+avx512_insert_sorted(uint64 *sorted, uint32 n_sorted, const uint64 *words, uint32 n,
+					 uint64 *fallen)
+{
+	switch (n_sorted)
+	{
+		case 2 * WORDS:
+			insert_in_registers(sorted, 2, words, n, fallen);
+			break;
+		case 3 * WORDS:
+			insert_in_registers(sorted, 3, words, n, fallen);
+			break;
+		case 4 * WORDS:
+			insert_in_registers(sorted, 4, words, n, fallen);
+			break;
+		case 5 * WORDS:
+			insert_in_registers(sorted, 5, words, n, fallen);
+			break;
+		case 6 * WORDS:
+			insert_in_registers(sorted, 6, words, n, fallen);
+			break;
+		case 7 * WORDS:
+			insert_in_registers(sorted, 7, words, n, fallen);
+			break;
+		case 8 * WORDS:
+			insert_in_registers(sorted, 8, words, n, fallen);
+			break;
+		default:
+			omen_insert_sorted_scalar(sorted, n_sorted, words, n, fallen);
+			break;
+	}
+}
+
 #define SQ8_KEYS_L2 avx512_l2_keys_sq8
 #define SQ8_KEYS_IP avx512_ip_keys_sq8
 #define SQ8_KEYS_DOT4 avx512_dot4_u8s8
@@ -351,6 +423,7 @@ const OmenKernels omen_kernels_avx512 = {
 	.dot4_u8s8 = avx512_dot4_u8s8,
 	.l2_keys_sq8 = avx512_l2_keys_sq8,
 	.ip_keys_sq8 = avx512_ip_keys_sq8,
+	.insert_sorted = avx512_insert_sorted,
 	.l2_squared_sq8 = avx512_l2_squared_sq8,
 	.inner_product_sq8 = avx512_inner_product_sq8,
 	.l1_sq8 = avx512_l1_sq8,

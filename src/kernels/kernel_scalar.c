@@ -171,6 +171,42 @@ scalar_l1_sq8(const float *query, const uint8 *code,
 	return fold_lanes(sum);
 }
 
+/* Index of the first word that is greater than `word`. */
+static inline uint32
+find_sorted(const uint64 *sorted, uint32 n, uint64 word)
+{
+	const uint64 *base = sorted;
+
+	/* halving; compilers make a branch of "?:", and its outcome is a coin's */
+	while (n > 1)
+	{
+		uint32		half = n / 2;
+
+		base += half & -(uint32) (base[half - 1] < word);
+		n -= half;
+	}
+	return (uint32) (base - sorted) + (n == 1 && *base < word);
+}
+
+void
+omen_insert_sorted_scalar(uint64 *sorted, uint32 n_sorted, const uint64 *words, uint32 n,
+						  uint64 *fallen)
+{
+	for (uint32 i = 0; i < n; i++)
+	{
+		uint64		last = sorted[n_sorted - 1];
+		uint32		at;
+
+		if (fallen)
+			fallen[i] = Max(last, words[i]);
+		if (words[i] >= last)
+			continue;
+		at = find_sorted(sorted, n_sorted, words[i]);
+		memmove(sorted + at + 1, sorted + at, sizeof(uint64) * (n_sorted - 1 - at));
+		sorted[at] = words[i];
+	}
+}
+
 #define SQ8_KEYS_L2 scalar_l2_keys_sq8
 #define SQ8_KEYS_IP scalar_ip_keys_sq8
 #define SQ8_KEYS_DOT4 scalar_dot4_u8s8
@@ -187,6 +223,7 @@ const OmenKernels omen_kernels_scalar = {
 	.dot4_u8s8 = scalar_dot4_u8s8,
 	.l2_keys_sq8 = scalar_l2_keys_sq8,
 	.ip_keys_sq8 = scalar_ip_keys_sq8,
+	.insert_sorted = omen_insert_sorted_scalar,
 	.l2_squared_sq8 = scalar_l2_squared_sq8,
 	.inner_product_sq8 = scalar_inner_product_sq8,
 	.l1_sq8 = scalar_l1_sq8,

@@ -52,6 +52,10 @@
 #define OMEN_TARGET(instruction_sets) __attribute__((target(instruction_sets)))
 #endif
 
+/* Where an instruction set has nothing better to offer. */
+extern void omen_insert_sorted_scalar(uint64 *sorted, uint32 n_sorted, const uint64 *words,
+									  uint32 n, uint64 *fallen);
+
 extern const OmenKernels omen_kernels_scalar;
 extern const OmenKernels omen_kernels_avx2;
 extern const OmenKernels omen_kernels_avx512;

@@ -94,6 +94,14 @@ typedef struct OmenKernels
 	float		(*l1_sq8) (const float *query, const uint8 *code,
 						   float offset, float step, uint32 n);
 
+	/*
+	 * Insert n words, none equal to another, into n_sorted ascending ones,
+	 * 64-byte aligned, of which the greatest fall out; if fallen is not NULL
+	 * it receives those (n, in any order).
+	 */
+	void		(*insert_sorted) (uint64 *sorted, uint32 n_sorted, const uint64 *words, uint32 n,
+								  uint64 *fallen);
+
 	/* The same for other kinds of vectors; never NULL. */
 	const OmenHalfKernels *half;
 	const OmenBitKernels *bits;
