@@ -26,6 +26,7 @@
 #include "src/am/am.h"
 #include "src/am/am_range.h"
 #include "src/am/graph_host.h"
+#include "src/am/heap_prefetch.h"
 #include "src/am/scan_segment.h"
 #include "src/am/scan_tail.h"
 #include "src/storage/metapage.h"
@@ -36,6 +37,7 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/bufmgr.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -50,10 +52,11 @@ typedef struct Waiting
 	float		key;
 	uint32		segment;		/* index into segments, or TAIL_ROW */
 	uint32		node;
-	ItemPointerData tid;		/* of a row of a tail */
+	OmenTidEntry entry;			/* kind UNRESOLVED: not read yet */
 } Waiting;
 
 #define TAIL_ROW 0xFFFFFFFFU
+#define UNRESOLVED 0xFFFF
 
 typedef enum OmenScanPhase
 {
@@ -69,6 +72,7 @@ typedef struct OmenScan
 	MemoryContext scan_context; /* reset by rescan */
 	OmenHost	host;			/* memory that survives rescans */
 	OmenMeta   *meta;			/* NULL before the first search */
+	BlockNumber heap_blocks;	/* it cannot shrink while the scan has it open */
 	OmenEncoder encoder;
 	OmenQuery  *query;
 	OmenValueClass query_class;
@@ -241,6 +245,7 @@ read_directory(IndexScanDesc scan, OmenScan *state)
 		old_context = MemoryContextSwitchTo(GetMemoryChunkContext(state));
 		state->meta = palloc(sizeof(OmenMeta));
 		omen_meta_read(index, state->meta);
+		state->heap_blocks = RelationGetNumberOfBlocks(scan->heapRelation);
 		omen_encoder_init(&state->encoder, index, state->meta);
 		state->query = state->host.alloc(state->host.arg, state->encoder.codec.query_bytes);
 		MemoryContextSwitchTo(old_context);
@@ -380,7 +385,8 @@ add_candidates(OmenScan *state, int i, const OmenCandidate *candidates, int n)
 			.bound = omen_scan_segment_bound(&state->segments[i], candidates[c].node),
 			.key = candidates[c].key,
 			.segment = i,
-			.node = candidates[c].node
+			.node = candidates[c].node,
+			.entry = {.kind = UNRESOLVED}
 		};
 
 		worst = Max(worst, candidates[c].key);
@@ -433,7 +439,11 @@ collect_tail(OmenScan *state, int i, float bound)
 			.key = candidates[c].key,
 			.segment = TAIL_ROW,
 			.node = c,
-			.tid = candidates[c].tid
+			.entry = {
+				.block = ItemPointerGetBlockNumberNoCheck(&candidates[c].tid),
+				.offset = ItemPointerGetOffsetNumberNoCheck(&candidates[c].tid),
+				.kind = OMEN_TID_PLAIN
+			}
 		};
 
 		add_candidate(state, &waiting);
@@ -464,6 +474,36 @@ check_recovery_conflict(IndexScanDesc scan, OmenScan *state)
 	pfree(now);
 }
 
+/* Read the TID entry of a candidate, unless that has been done. */
+static void
+resolve_waiting(OmenScan *state, Waiting *waiting)
+{
+	if (waiting->entry.kind == UNRESOLVED)
+		waiting->entry = omen_scan_segment_tid(&state->segments[waiting->segment], waiting->node);
+}
+
+/* The rows that will leave first; a heap has them near its top. */
+static void
+prefetch_first_rows(IndexScanDesc scan, OmenScan *state)
+{
+	ItemPointerData tids[OMEN_PREFETCH_ROWS];
+	int			n_tids = 0;
+
+	for (uint32 i = 0; i < Min(state->n_waiting, OMEN_PREFETCH_ROWS); i++)
+	{
+		Waiting    *waiting = &state->waiting[i];
+
+		resolve_waiting(state, waiting);
+		if (waiting->entry.kind == OMEN_TID_PLAIN && waiting->entry.block < state->heap_blocks)
+		{
+			ItemPointerSet(&tids[n_tids], waiting->entry.block, waiting->entry.offset);
+			n_tids++;
+		}
+	}
+	omen_reader_release(&state->reader);
+	omen_prefetch_rows(scan->heapRelation, tids, n_tids);
+}
+
 /*
  * Put more candidates into the heap and move the horizon: up to it, every
  * source has given what it has.  False if nothing is left.
@@ -487,6 +527,8 @@ next_round(IndexScanDesc scan, OmenScan *state)
 	for (int i = 0; i < state->n_tails; i++)
 		collect_tail(state, i, bound);
 	check_recovery_conflict(scan, state);
+	if (state->n_rounds == 1)
+		prefetch_first_rows(scan, state);
 	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF || state->horizon >= Min(farthest, farthest_key(state)))
 		state->horizon = INFINITY;	/* there will be no other round to wait for */
 	state->ef = Min(state->ef * 2, MAX_ROUND);
@@ -591,7 +633,6 @@ return_waiting(IndexScanDesc scan, OmenScan *state)
 	{
 		Waiting		next = pop_waiting(state);
 		OmenScanSegment *segment;
-		OmenTidEntry entry;
 
 		if (next.bound > state->range.radius)
 		{
@@ -603,17 +644,22 @@ return_waiting(IndexScanDesc scan, OmenScan *state)
 		state->last_bound = Max(state->last_bound, next.bound);
 
 		if (next.segment == TAIL_ROW)
-			return return_tid(scan, state, &next.tid, next.bound);
-
-		segment = &state->segments[next.segment];
-		entry = omen_scan_segment_tid(segment, next.node);
-		if (entry.kind == OMEN_TID_LIST)
 		{
-			begin_list(state, segment, entry.block, next.bound);
+			ItemPointerData tid;
+
+			ItemPointerSet(&tid, next.entry.block, next.entry.offset);
+			return return_tid(scan, state, &tid, next.bound);
+		}
+
+		resolve_waiting(state, &next);
+		segment = &state->segments[next.segment];
+		if (next.entry.kind == OMEN_TID_LIST)
+		{
+			begin_list(state, segment, next.entry.block, next.bound);
 			if (return_from_list(scan, state))
 				return true;
 		}
-		else if (return_entry(scan, state, segment, next.node, entry, next.bound))
+		else if (return_entry(scan, state, segment, next.node, next.entry, next.bound))
 			return true;
 	}
 	return false;
