@@ -162,7 +162,8 @@ sphere_conditions(PlannerInfo *root, const IndexPath *path)
 	Oid			sphere_type;
 	ListCell   *cell;
 
-	if (exprType(lsecond(order->args)) != index->opcintype[0] ||
+	if (index->indrestrictinfo == NIL ||
+		exprType(lsecond(order->args)) != index->opcintype[0] ||
 		!find_sphere_operator(index->opfamily[0], &operator, &sphere_type))
 		return NIL;
 	foreach(cell, index->indrestrictinfo)

@@ -21,6 +21,7 @@
 #include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
+#include "utils/spccache.h"
 
 #define LINE_BYTES 64
 
@@ -51,8 +52,9 @@ omen_prefetch_rows(Relation heap, const ItemPointerData *tids, int n)
 {
 	const char *pages[OMEN_PREFETCH_ROWS];
 
-	if (RelationUsesLocalBuffers(heap))
-		return;
+	if (RelationUsesLocalBuffers(heap) ||
+		get_tablespace_io_concurrency(heap->rd_rel->reltablespace) == 0)
+		return;					/* the latter: nobody may ask the kernel ahead */
 	n = Min(n, OMEN_PREFETCH_ROWS);
 	for (int i = 0; i < n; i++)
 	{
