@@ -40,3 +40,18 @@ CREATE FUNCTION omenvec_optimize(index regclass, "full" boolean DEFAULT false) R
 	AS 'MODULE_PATHNAME', 'omen_am_optimize';
 COMMENT ON FUNCTION omenvec_optimize(regclass, boolean) IS
 	'seals the tail of an omenhnsw index and merges its segments; "full": into one';
+
+CREATE FUNCTION omenvec_progress(
+	OUT pid integer,
+	OUT index regclass,
+	OUT work text,
+	OUT sources bigint,
+	OUT rows bigint,
+	OUT phase text,
+	OUT vectors_done bigint,
+	OUT vectors_total bigint
+) RETURNS SETOF record
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 2
+	AS 'MODULE_PATHNAME', 'omen_am_progress';
+COMMENT ON FUNCTION omenvec_progress() IS
+	'maintenance of omenhnsw indexes of this database that is going on: a row for each worker or session';

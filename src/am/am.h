@@ -26,6 +26,9 @@ typedef struct OmenOptions
 	int32		vl_len_;		/* varlena header (do not touch directly!) */
 	int			m;
 	int			ef_construction;
+	bool		autoseal;
+	int			tail_size;		/* kB; 0: chosen by the size of a row */
+	int			merge_factor;
 } OmenOptions;
 
 #define OMEN_DEFAULT_M 16
@@ -34,6 +37,9 @@ typedef struct OmenOptions
 #define OMEN_DEFAULT_EF_CONSTRUCTION 64
 #define OMEN_MIN_EF_CONSTRUCTION 4
 #define OMEN_MAX_EF_CONSTRUCTION 1000
+#define OMEN_MAX_TAIL_SIZE (1024 * 1024)
+#define OMEN_DEFAULT_MERGE_FACTOR 2
+#define OMEN_MAX_MERGE_FACTOR 100
 #define OMEN_DEFAULT_EF_SEARCH 40
 #define OMEN_MIN_EF_SEARCH 1
 #define OMEN_MAX_EF_SEARCH 100000
@@ -47,11 +53,15 @@ extern int	omen_am_ef_search;
 extern int	omen_am_iterative_scan;
 extern int	omen_am_max_scan_tuples;
 extern int	omen_am_build_shared_memory;
+extern int	omen_am_max_maintenance_workers;
 
 extern void omen_am_init(void);
 extern bytea *omen_am_options(Datum reloptions, bool validate);
 extern int	omen_am_option_m(Relation index);
 extern int	omen_am_option_ef_construction(Relation index);
+extern bool omen_am_option_autoseal(Relation index);
+extern int	omen_am_option_tail_size(Relation index);
+extern int	omen_am_option_merge_factor(Relation index);
 
 /* ---- operator classes and values (am_opclass.c) ---- */
 
@@ -140,17 +150,29 @@ extern void omen_am_endscan(IndexScanDesc scan);
 
 /* ---- maintenance (am_maintain.c) ---- */
 
-typedef enum OmenMaintainMode
+/* Heavyweight locks of an index, in the order of taking them: sub-object numbers of its OID. */
+typedef enum OmenMaintainLock
 {
-	OMEN_MAINTAIN_INSERT,		/* by an inserting backend: only what is short, only if nobody else is at it */
-	OMEN_MAINTAIN_VACUUM,
-	OMEN_MAINTAIN_OPTIMIZE,		/* by hand: seals any tail */
-	OMEN_MAINTAIN_FULL			/* by hand: one segment */
-} OmenMaintainMode;
+	OMEN_LOCK_MERGE = 1,
+	OMEN_LOCK_SEAL = 2,
+	OMEN_LOCK_MARKS = 3,
+	OMEN_LOCK_WORKER = 4		/* held by a background worker all its life; nobody waits for it */
+} OmenMaintainLock;
 
-extern void omen_maintain(Relation index, OmenMaintainMode mode);
-extern uint32 omen_seal_blocks(const OmenMeta *meta);
-extern bool omen_lock_maintenance(Relation index, bool wait);
-extern void omen_unlock_maintenance(Relation index);
+extern void omen_maintain_lock(Relation index, OmenMaintainLock lock);
+extern bool omen_maintain_try_lock(Relation index, OmenMaintainLock lock);
+extern void omen_maintain_unlock(Relation index, OmenMaintainLock lock);
+
+extern bool omen_maintain_step(Relation index);
+extern void omen_maintain_due(Relation index);
+extern void omen_maintain_now(Relation index, bool full);
+extern void omen_maintain_after_insert(Relation index, const OmenMeta *meta,
+									   uint32 tail_id, uint32 n_blocks);
+extern uint32 omen_seal_blocks(Relation index, const OmenMeta *meta);
+
+/* ---- vacuum (am_vacuum.c) ---- */
+
+extern void omen_vacuum_one_segment(Relation index, uint32 segment_id,
+									IndexBulkDeleteCallback callback, void *callback_state);
 
 #endif							/* OMEN_AM_H */

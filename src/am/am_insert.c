@@ -60,9 +60,8 @@ omen_am_insert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid
 		.n_code_bytes = coded ? encoder->n_code_bytes : 0
 	};
 
-	if (omen_tail_append(index, &state->cursor, &row) &&
-		state->cursor.block >= omen_seal_blocks(state->cursor.meta))
-		omen_maintain(index, OMEN_MAINTAIN_INSERT);
+	if (omen_tail_append(index, &state->cursor, &row))
+		omen_maintain_after_insert(index, state->cursor.meta, state->cursor.tail.id, state->cursor.block);
 
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(state->row_context);

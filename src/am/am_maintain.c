@@ -7,9 +7,18 @@
  * tails, segments), less the dead ones, become a new segment, which one
  * change of the directory puts in their place.  Codes are copied as they are.
  *
- * One maintenance at a time per index, by a heavyweight lock; vacuum's bulk
- * delete takes it too, for a TID that it marks dead in a source must not come
- * alive again in the new segment.  Readers and writers never wait for it.
+ * Readers and writers never wait for it.  Three heavyweight locks on an index
+ * order its maintenance, taken in this order:
+ *
+ *	merge	sealed segments are replaced; whoever works through all that is
+ *			due holds it
+ *	seal	frozen tails are replaced
+ *	marks	rows are marked dead (vacuum, for its whole walk), or what was
+ *			marked moves with the rows (a merge, while it publishes)
+ *
+ * So an inserting backend can seal while a long merge goes on, and a vacuum
+ * waits at most for a publication.
+ *
  * (GIN locks its metapage's block number for the like; but while a page lock
  * is held, no relation may be locked, as a catalog lookup does.)
  *
@@ -18,32 +27,38 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
-#include "src/am/segment_builder.h"
-#include "src/storage/blob.h"
+#include "src/am/maintain_progress.h"
+#include "src/am/maintain_worker.h"
+#include "src/am/merge_source.h"
+#include "src/storage/compact.h"
 #include "src/storage/extent.h"
-#include "src/storage/page_reader.h"
 #include "src/storage/segment_writer.h"
 #include "src/storage/tail.h"
 
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "postmaster/autovacuum.h"
 #include "storage/lock.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
-/* The tail is sealed when its rows are this many bytes. */
+/* The tail is sealed when its rows are this many bytes, unless the index has an option. */
 #define SEAL_BYTES (1024 * 1024)
 #define MIN_SEAL_ROWS 1000
 
-/* So many times longer it may become while somebody else holds the maintenance lock. */
+/* So many times longer it becomes before an inserting backend does what a worker should have done. */
+#define PATIENT_TAIL 2
+
+/* So many times longer it may become while somebody else is sealing. */
 #define LONG_TAIL 4
 
-/* Segments within this factor of the sum of all smaller ones are merged with them. */
-#define MERGE_FACTOR 2
-
-/* Where vacuum does not come by, an inserting backend merges the smallest segments. */
+/* Where nobody else comes by, an inserting backend merges the smallest segments. */
 #define CROWDED_SEGMENTS 24
 #define CROWDED_MERGE 12
+
+/* More pieces of work than this are left for the next time. */
+#define MAX_STEPS 64
 
 /*
  * Entries of the directory kept free for tails.  Long transactions hold on to
@@ -55,218 +70,95 @@
 /* A segment with more dead rows than this share is written anew. */
 #define REWRITE_DEAD_SHARE 0.2
 
+/* ---- locks ---- */
+
 /* The lock's name: a sub-object of the index that no catalog knows. */
 static LOCKTAG
-maintenance_lock(Relation index)
+lock_tag(Relation index, OmenMaintainLock lock)
 {
 	LOCKTAG		tag;
 
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, RelationGetRelid(index), 1);
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, RelationGetRelid(index), lock);
 	return tag;
 }
 
-/* Returns false if wait is false and somebody else has it. */
-bool
-omen_lock_maintenance(Relation index, bool wait)
+void
+omen_maintain_lock(Relation index, OmenMaintainLock lock)
 {
-	LOCKTAG		tag = maintenance_lock(index);
+	LOCKTAG		tag = lock_tag(index, lock);
 
-	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/* Returns false if somebody else has it. */
+bool
+omen_maintain_try_lock(Relation index, OmenMaintainLock lock)
+{
+	LOCKTAG		tag = lock_tag(index, lock);
+
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 void
-omen_unlock_maintenance(Relation index)
+omen_maintain_unlock(Relation index, OmenMaintainLock lock)
 {
-	LOCKTAG		tag = maintenance_lock(index);
+	LOCKTAG		tag = lock_tag(index, lock);
 
 	LockRelease(&tag, ExclusiveLock, false);
 }
 
 /* Length of the tail, in blocks, at which scanning it costs about as much as the rest of a query. */
 uint32
-omen_seal_blocks(const OmenMeta *meta)
+omen_seal_blocks(Relation index, const OmenMeta *meta)
 {
 	uint32		row_bytes = sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes;
-	uint64		bytes = SEAL_BYTES;
+	uint64		bytes = (uint64) omen_am_option_tail_size(index) * 1024;
 
-	if (!meta->variable_codes)
-		bytes = Max(bytes, (uint64) MIN_SEAL_ROWS * row_bytes);
+	if (bytes == 0)
+	{
+		bytes = SEAL_BYTES;
+		if (!meta->variable_codes)
+			bytes = Max(bytes, (uint64) MIN_SEAL_ROWS * row_bytes);
+	}
 	return bytes / OMEN_PAGE_CAPACITY;
-}
-
-/* ---- reading the sources ---- */
-
-static void
-add_row(OmenSegmentBuilder *builder, const OmenRow *row)
-{
-	ItemPointerData tid;
-
-	ItemPointerSet(&tid, row->header.block, row->header.offset);
-	if (row->header.flags & OMEN_ROW_NULL)
-		omen_builder_add_null(builder, &tid);
-	else if (row->header.flags & OMEN_ROW_UNDIRECTED)
-		omen_builder_add_undirected(builder, &tid);
-	else
-		omen_builder_add(builder, &tid, row->factors, row->code, row->n_code_bytes);
-}
-
-/* The tail is frozen: nothing but dead flags could change, and vacuum is locked out. */
-static void
-add_tail(OmenSegmentBuilder *builder, Relation index, const OmenMeta *meta, const OmenSegment *tail)
-{
-	OmenTailReader *reader = palloc(sizeof(OmenTailReader));
-
-	omen_tail_reader_init(reader, index, meta, tail);
-	while (omen_tail_reader_next(reader))
-	{
-		for (int i = 0; i < reader->n_rows; i++)
-			if ((reader->rows[i].header.flags & OMEN_ROW_DEAD) == 0)
-				add_row(builder, &reader->rows[i]);
-		omen_tail_reader_release(reader);
-		CHECK_FOR_INTERRUPTS();
-	}
-	pfree(reader);
-}
-
-/* A sealed segment being read in whole. */
-typedef struct SegmentSource
-{
-	OmenReader	reader;			/* of tids and dead */
-	OmenReader	code_reader;
-	OmenReader	bytes_reader;
-	OmenColumnView codes;
-	OmenColumnView bytes;
-	OmenColumnView tids;
-	OmenColumnView dead;
-} SegmentSource;
-
-/* The code of the node in hand. */
-typedef struct NodeCode
-{
-	const void *factors;
-	const uint8 *code;
-	uint32		n_code_bytes;
-} NodeCode;
-
-static void
-read_code(SegmentSource *source, const OmenMeta *meta, uint32 node, NodeCode *result)
-{
-	const void *body;
-
-	omen_reader_one(&source->code_reader, &source->codes, node, &result->factors, &body);
-	result->code = body;
-	result->n_code_bytes = meta->code_bytes;
-	if (meta->variable_codes)
-	{
-		OmenStoredRef ref;
-
-		memcpy(&ref, body, sizeof(ref));
-		omen_reader_release(&source->bytes_reader);
-		result->code = omen_blob_bytes(&source->bytes_reader, &source->bytes, &ref);
-		result->n_code_bytes = ref.n_bytes;
-	}
-}
-
-static OmenTidEntry
-read_entry(SegmentSource *source, uint32 entry)
-{
-	const void *head;
-	const void *body;
-
-	omen_reader_one(&source->reader, &source->tids, entry, &head, &body);
-	return *(const OmenTidEntry *) body;
-}
-
-static bool
-entry_is_dead(SegmentSource *source, uint32 entry)
-{
-	const void *head;
-	const void *body;
-
-	if (source->dead.segment->n_dead == 0)
-		return false;
-	omen_reader_one(&source->reader, &source->dead, entry / 64, &head, &body);
-	return (*(const uint64 *) body >> (entry % 64)) & 1;
-}
-
-typedef void (*AddTid) (OmenSegmentBuilder *builder, ItemPointer tid);
-
-/* Add an entry if it is alive: with the node's code, or by add_tid if it has none. */
-static void
-add_entry(OmenSegmentBuilder *builder, SegmentSource *source, uint32 entry,
-		  const NodeCode *code, AddTid add_tid)
-{
-	OmenTidEntry tid_entry = read_entry(source, entry);
-	ItemPointerData tid;
-
-	if (entry_is_dead(source, entry))
-		return;
-	ItemPointerSet(&tid, tid_entry.block, tid_entry.offset);
-	if (code)
-		omen_builder_add(builder, &tid, code->factors, code->code, code->n_code_bytes);
-	else
-		add_tid(builder, &tid);
-}
-
-static void
-add_list(OmenSegmentBuilder *builder, SegmentSource *source, uint32 list,
-		 const NodeCode *code, AddTid add_tid)
-{
-	OmenTidEntry header;
-
-	if (list == OMEN_NO_LIST)
-		return;
-	header = read_entry(source, list);
-	for (uint32 i = 1; i <= header.block; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		add_entry(builder, source, list + i, code, add_tid);
-	}
-}
-
-static void
-add_segment(OmenSegmentBuilder *builder, Relation index, const OmenMeta *meta, const OmenSegment *segment)
-{
-	SegmentSource source;
-
-	omen_reader_init(&source.reader, index);
-	omen_reader_init(&source.code_reader, index);
-	omen_reader_init(&source.bytes_reader, index);
-	omen_column_view(&source.codes, index, meta, segment, OMEN_COLUMN_CODES);
-	omen_column_view(&source.bytes, index, meta, segment, OMEN_COLUMN_BYTES);
-	omen_column_view(&source.tids, index, meta, segment, OMEN_COLUMN_TIDS);
-	omen_column_view(&source.dead, index, meta, segment, OMEN_COLUMN_DEAD);
-
-	for (uint32 node = 0; node < segment->n_nodes; node++)
-	{
-		OmenTidEntry entry = read_entry(&source, node);
-		NodeCode	code;
-
-		if (node % 1024 == 0)
-			CHECK_FOR_INTERRUPTS();
-		read_code(&source, meta, node, &code);
-		if (entry.kind == OMEN_TID_LIST)
-			add_list(builder, &source, entry.block, &code, NULL);
-		else
-			add_entry(builder, &source, node, &code, NULL);
-	}
-	add_list(builder, &source, segment->null_list, NULL, omen_builder_add_null);
-	add_list(builder, &source, segment->undirected_list, NULL, omen_builder_add_undirected);
-	omen_reader_release(&source.reader);
-	omen_reader_release(&source.code_reader);
-	omen_reader_release(&source.bytes_reader);
 }
 
 /* ---- merging ---- */
 
-/* Put a new segment in the place of the sources. */
+/*
+ * Put the new segment (0 for none) in the place of the sources.  Vacuum is
+ * locked out meanwhile: what it has marked in the sources since they were
+ * read is marked in the new segment first.
+ */
 static void
-merge(Relation index, const OmenMeta *meta, const OmenSegment *const *sources, int n_sources)
+publish(Relation index, uint32 segment_id, OmenMergeSource *sources, int n_sources)
+{
+	uint32		replaced[OMEN_MAX_SEGMENTS];
+	OmenTidSet	late = {0};
+
+	omen_maintain_lock(index, OMEN_LOCK_MARKS);
+	for (int i = 0; i < n_sources; i++)
+	{
+		replaced[i] = sources[i].segment->id;
+		omen_merge_source_late_deaths(&sources[i], &late);
+	}
+	if (segment_id != 0 && late.n > 0)
+	{
+		omen_tid_set_sort(&late);
+		omen_vacuum_one_segment(index, segment_id, omen_tid_set_has, &late);
+	}
+	omen_segment_publish(index, segment_id, replaced, n_sources);
+	omen_maintain_unlock(index, OMEN_LOCK_MARKS);
+}
+
+/* Make one segment of the sources. */
+static void
+merge(Relation index, const OmenMeta *meta, const OmenSegment *const *segments, int n_segments)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "omenvec merge",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old_context = MemoryContextSwitchTo(context);
-	uint32		replaced[OMEN_MAX_SEGMENTS];
+	OmenMergeSource sources[OMEN_MAX_SEGMENTS];
 	uint32		segment_id = 0;
 	bool		written = true;
 	OmenEncoder encoder;
@@ -274,21 +166,19 @@ merge(Relation index, const OmenMeta *meta, const OmenSegment *const *sources, i
 	OmenSegmentBuilder *builder;
 
 	omen_encoder_init(&encoder, index, meta);
+	omen_progress_merge(index, segments, n_segments);
 	omen_build_team_alone(&team);
-	builder = omen_builder_create(index, meta, &encoder.codec, &team, NULL, false);
-	for (int i = 0; i < n_sources; i++)
-	{
-		replaced[i] = sources[i]->id;
-		if (sources[i]->kind == OMEN_SEGMENT_TAIL)
-			add_tail(builder, index, meta, sources[i]);
-		else
-			add_segment(builder, index, meta, sources[i]);
-	}
+	builder = omen_builder_create(index, meta, &encoder.codec, &team, NULL, omen_progress_is_shown());
+	for (int i = 0; i < n_segments; i++)
+		omen_merge_source_read(&sources[i], index, meta, segments[i], builder);
+
+	/* Building takes long and looks at no catalog: let go of the snapshot that lookups have left. */
+	InvalidateCatalogSnapshotConditionally();
 	(void) omen_builder_gather(builder, false);
 	if (!builder->rows.empty)
 		written = omen_builder_write(builder, &segment_id);
 	if (written)
-		omen_segment_publish(index, segment_id, replaced, n_sources);
+		publish(index, segment_id, sources, n_segments);
 
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);
@@ -320,69 +210,84 @@ live_segments(OmenMeta *meta, uint8 kind, const OmenSegment **result)
 	return n;
 }
 
-/*
- * Freeze the open tail if the mode wants it, and make the frozen ones a
- * segment; an inserting backend, two of them.
- */
+/* Is the open tail long enough to be sealed?  If so, it is frozen. */
 static void
-seal_tails(Relation index, OmenMeta *meta, OmenMaintainMode mode)
+freeze_open_tail(Relation index, OmenMeta *meta, uint32 due_blocks)
+{
+	OmenSegment *open = omen_meta_open_tail(meta);
+
+	if (open != NULL && omen_tail_used_blocks(index, open) >= due_blocks)
+	{
+		omen_tail_freeze(index, open->id);
+		omen_meta_read(index, meta);
+	}
+}
+
+/*
+ * Make a segment of the frozen tails, at most so many, and of the open one if
+ * it has due_blocks.  Returns whether there was anything to do.
+ */
+static bool
+seal_tails(Relation index, OmenMeta *meta, uint32 due_blocks, int max_tails)
 {
 	const OmenSegment *tails[OMEN_MAX_SEGMENTS];
-	OmenSegment *open = omen_meta_open_tail(meta);
 	int			n_tails;
 
-	if (open != NULL)
-	{
-		uint32		wanted = mode >= OMEN_MAINTAIN_OPTIMIZE ? 1 : omen_seal_blocks(meta);
-
-		if (omen_tail_used_blocks(index, open) >= wanted)
-		{
-			omen_tail_freeze(index, open->id);
-			omen_meta_read(index, meta);
-		}
-	}
-	n_tails = live_segments(meta, OMEN_SEGMENT_TAIL, tails);
-	if (mode == OMEN_MAINTAIN_INSERT)
-		n_tails = Min(n_tails, 2);
+	freeze_open_tail(index, meta, due_blocks);
+	n_tails = Min(live_segments(meta, OMEN_SEGMENT_TAIL, tails), max_tails);
 	for (int i = 0; i < n_tails; i++)
 		omen_tail_close(index, tails[i]);
 	if (n_tails > 0)
 		merge(index, meta, tails, n_tails);
+	return n_tails > 0;
+}
+
+/* The same under the seal lock; false also if somebody else has it. */
+static bool
+seal_if_free(Relation index, OmenMeta *meta, uint32 due_blocks)
+{
+	bool		done;
+
+	if (!omen_maintain_try_lock(index, OMEN_LOCK_SEAL))
+		return false;
+	omen_meta_read(index, meta);
+	done = seal_tails(index, meta, due_blocks, OMEN_MAX_SEGMENTS);
+	omen_maintain_unlock(index, OMEN_LOCK_SEAL);
+	return done;
 }
 
 /*
- * Somebody else is at it, and the tail has become long meanwhile: begin
+ * Somebody else is sealing, and the tail has become long meanwhile: begin
  * another, so that what an inserting backend will have to seal stays short.
  */
 static void
-freeze_long_tail(Relation index)
+freeze_long_tail(Relation index, OmenMeta *meta)
 {
-	OmenMeta   *meta = palloc(sizeof(OmenMeta));
-	OmenSegment *open;
-
 	omen_meta_read(index, meta);
-	open = omen_meta_open_tail(meta);
-	if (open != NULL && meta->n_segments <= OMEN_MAX_SEGMENTS - SPARE_SEGMENTS &&
-		omen_tail_used_blocks(index, open) >= LONG_TAIL * omen_seal_blocks(meta))
-		omen_tail_freeze(index, open->id);
-	pfree(meta);
+	if (meta->n_segments <= OMEN_MAX_SEGMENTS - SPARE_SEGMENTS)
+		freeze_open_tail(index, meta, LONG_TAIL * omen_seal_blocks(index, meta));
 }
 
-/* How many rows a merge may have. */
+/* How many rows the merges of an inserting backend may have. */
 static uint64
-merge_budget(const OmenMeta *meta, const OmenCodec *codec, OmenMaintainMode mode)
+crowded_budget(Relation index, const OmenMeta *meta)
 {
-	uint64		seal_rows = (uint64) omen_seal_blocks(meta) * OMEN_PAGE_CAPACITY /
+	return (uint64) CROWDED_MERGE * 2 * omen_seal_blocks(index, meta) * OMEN_PAGE_CAPACITY /
 		(sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes);
-	int			work_mem_kb = IsAutoVacuumWorkerProcess() && autovacuum_work_mem != -1 ?
-		autovacuum_work_mem : maintenance_work_mem;
-	uint64		fit = (uint64) work_mem_kb * 1024 / omen_builder_row_bytes(meta, codec);
+}
 
-	if (mode == OMEN_MAINTAIN_FULL)
-		return OMEN_MAX_NODES / 4;
-	if (mode == OMEN_MAINTAIN_INSERT)
-		return CROWDED_MERGE * 2 * seal_rows;
-	return Min(Max(fit, CROWDED_MERGE * 2 * seal_rows), OMEN_MAX_NODES / 4);
+/* How many rows any other merge may have: as many as fit into the memory allowed. */
+static uint64
+merge_budget(Relation index, const OmenMeta *meta)
+{
+	int			work_mem_kb = omen_worker_or_autovacuum() && autovacuum_work_mem != -1 ?
+		autovacuum_work_mem : maintenance_work_mem;
+	OmenCodec	codec;
+	uint64		fit;
+
+	omen_codec_init(&codec, meta->code_kind, meta->metric, meta->dims);
+	fit = (uint64) work_mem_kb * 1024 / omen_builder_row_bytes(meta, &codec);
+	return Min(Max(fit, crowded_budget(index, meta)), OMEN_MAX_NODES / 4);
 }
 
 /*
@@ -391,74 +296,212 @@ merge_budget(const OmenMeta *meta, const OmenCodec *codec, OmenMaintainMode mode
  * be linked anew a few times only.
  */
 static int
-choose_merge(const OmenSegment *const *segments, int n_segments, OmenMaintainMode mode, uint64 budget)
+choose_merge(const OmenSegment *const *segments, int n_segments, double factor, uint64 budget)
 {
 	uint64		sum = 0;
 	int			n = 0;
 
-	if (mode == OMEN_MAINTAIN_INSERT && n_segments < CROWDED_SEGMENTS)
-		return 0;
-	while (n < n_segments && sum + segments[n]->n_rows <= budget)
-	{
-		if (mode == OMEN_MAINTAIN_INSERT && n == CROWDED_MERGE)
-			break;
-		if (mode != OMEN_MAINTAIN_INSERT && mode != OMEN_MAINTAIN_FULL &&
-			n > 0 && segments[n]->n_rows > sum * MERGE_FACTOR)
-			break;
+	while (n < n_segments && sum + segments[n]->n_rows <= budget &&
+		   (n == 0 || segments[n]->n_rows <= sum * factor))
 		sum += segments[n++]->n_rows;
-	}
-	if (n == 1 && mode == OMEN_MAINTAIN_FULL && segments[0]->n_dead > 0)
-		return 1;
 	return n > 1 ? n : 0;
 }
 
-static void
-merge_segments(Relation index, OmenMeta *meta, OmenMaintainMode mode)
+static bool
+has_many_dead(const OmenSegment *segment)
+{
+	return segment->n_dead > REWRITE_DEAD_SHARE * segment->n_rows;
+}
+
+/* Merge some segments, or write one anew, if that is due.  Returns whether it was. */
+static bool
+merge_due(Relation index, OmenMeta *meta)
 {
 	const OmenSegment *segments[OMEN_MAX_SEGMENTS];
-	OmenCodec	codec;
-	int			n_segments;
-	int			n_chosen;
+	int			n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
+	int			n_chosen = choose_merge(segments, n_segments, omen_am_option_merge_factor(index),
+										merge_budget(index, meta));
 
-	omen_codec_init(&codec, meta->code_kind, meta->metric, meta->dims);
-	omen_meta_read(index, meta);
-	n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
-	n_chosen = choose_merge(segments, n_segments, mode, merge_budget(meta, &codec, mode));
 	if (n_chosen > 0)
 	{
 		merge(index, meta, segments, n_chosen);
-		omen_meta_read(index, meta);
-		n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
+		return true;
 	}
-	if (mode == OMEN_MAINTAIN_INSERT)
-		return;
 	for (int i = 0; i < n_segments; i++)
-		if (segments[i]->n_dead > REWRITE_DEAD_SHARE * segments[i]->n_rows)
+		if (has_many_dead(segments[i]))
+		{
 			merge(index, meta, &segments[i], 1);
+			return true;
+		}
+	return false;
+}
+
+/* Make one segment of all, without dead rows. */
+static void
+merge_all(Relation index, OmenMeta *meta)
+{
+	const OmenSegment *segments[OMEN_MAX_SEGMENTS];
+	int			n_segments;
+	int			n_chosen;
+
+	omen_meta_read(index, meta);
+	n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
+	n_chosen = choose_merge(segments, n_segments, UINT32_MAX, OMEN_MAX_NODES / 4);
+	if (n_chosen == 0 && n_segments > 0 && segments[0]->n_dead > 0)
+		n_chosen = 1;
+	if (n_chosen > 0)
+		merge(index, meta, segments, n_chosen);
+}
+
+/* An inserting backend's share: the smallest, when there are too many. */
+static void
+merge_crowd(Relation index, OmenMeta *meta)
+{
+	const OmenSegment *segments[OMEN_MAX_SEGMENTS];
+	int			n_chosen;
+
+	omen_meta_read(index, meta);
+	if (live_segments(meta, OMEN_SEGMENT_GRAPH, segments) < CROWDED_SEGMENTS)
+		return;
+	n_chosen = choose_merge(segments, CROWDED_MERGE, UINT32_MAX, crowded_budget(index, meta));
+	if (n_chosen > 0)
+		merge(index, meta, segments, n_chosen);
+}
+
+/* ---- what to do, and who does it ---- */
+
+/*
+ * Give back what nobody can need any more.  What a crash left half built is
+ * told from what is being built by holding both locks; the caller holds one.
+ */
+static void
+reclaim(Relation index, OmenMaintainLock other_lock)
+{
+	bool		alone = omen_maintain_try_lock(index, other_lock);
+
+	omen_extent_reclaim(index, alone);
+	if (alone)
+		omen_maintain_unlock(index, other_lock);
+}
+
+static bool
+directory_has_room(const OmenMeta *meta)
+{
+	return meta->n_segments <= OMEN_MAX_SEGMENTS - SPARE_SEGMENTS;
 }
 
 /*
- * Do what is due.  An inserting backend gives way if somebody else is at it.
+ * Do one piece of what is due; returns whether anything was.  The caller
+ * holds the merge lock.
+ */
+bool
+omen_maintain_step(Relation index)
+{
+	OmenMeta   *meta = palloc(sizeof(OmenMeta));
+	bool		done = false;
+
+	reclaim(index, OMEN_LOCK_SEAL);
+	omen_meta_read(index, meta);
+	if (directory_has_room(meta))
+		done = seal_if_free(index, meta, omen_seal_blocks(index, meta)) ||
+			merge_due(index, meta);
+	if (!done)
+	{
+		omen_maintain_lock(index, OMEN_LOCK_MARKS);
+		done = omen_compact(index);
+		omen_maintain_unlock(index, OMEN_LOCK_MARKS);
+	}
+	if (!done)
+		omen_truncate(index);
+	pfree(meta);
+
+	/*
+	 * What was replaced can be used again when every snapshot is younger than
+	 * the next transaction: let there be one, for in an idle server there
+	 * might not.
+	 */
+	if (done && !IsInParallelMode())
+		(void) GetCurrentTransactionId();
+	return done;
+}
+
+/* Do all that is due, unless somebody else is at it. */
+void
+omen_maintain_due(Relation index)
+{
+	if (!omen_maintain_try_lock(index, OMEN_LOCK_MERGE))
+		return;
+	for (int i = 0; i < MAX_STEPS && omen_maintain_step(index); i++)
+		 /* go on */ ;
+	omen_maintain_unlock(index, OMEN_LOCK_MERGE);
+}
+
+/* The same by hand: seals any tail, and merges all segments if full. */
+void
+omen_maintain_now(Relation index, bool full)
+{
+	OmenMeta   *meta = palloc(sizeof(OmenMeta));
+
+	omen_maintain_lock(index, OMEN_LOCK_MERGE);
+	omen_maintain_lock(index, OMEN_LOCK_SEAL);
+	omen_extent_reclaim(index, true);
+	omen_meta_read(index, meta);
+	if (directory_has_room(meta))
+		(void) seal_tails(index, meta, 1, OMEN_MAX_SEGMENTS);
+	omen_maintain_unlock(index, OMEN_LOCK_SEAL);
+
+	omen_meta_read(index, meta);
+	if (full && directory_has_room(meta))
+		merge_all(index, meta);
+	omen_maintain_unlock(index, OMEN_LOCK_MERGE);
+	omen_maintain_due(index);
+	pfree(meta);
+}
+
+/* By an inserting backend: only what is short, only if nobody else is at it. */
+static void
+maintain_a_little(Relation index)
+{
+	OmenMeta   *meta = palloc(sizeof(OmenMeta));
+
+	if (!omen_maintain_try_lock(index, OMEN_LOCK_SEAL))
+		freeze_long_tail(index, meta);
+	else
+	{
+		reclaim(index, OMEN_LOCK_MERGE);
+		omen_meta_read(index, meta);
+		if (directory_has_room(meta))
+			(void) seal_tails(index, meta, omen_seal_blocks(index, meta), 2);
+		omen_maintain_unlock(index, OMEN_LOCK_SEAL);
+	}
+	if (omen_maintain_try_lock(index, OMEN_LOCK_MERGE))
+	{
+		omen_meta_read(index, meta);
+		if (directory_has_room(meta))
+			merge_crowd(index, meta);
+		omen_maintain_unlock(index, OMEN_LOCK_MERGE);
+	}
+	pfree(meta);
+}
+
+/*
+ * An inserting backend has begun a new page of the tail, which has n_blocks
+ * now.  Sealing is a worker's task; where none can be had, or it does not
+ * keep up, the backend does it.
  */
 void
-omen_maintain(Relation index, OmenMaintainMode mode)
+omen_maintain_after_insert(Relation index, const OmenMeta *meta, uint32 tail_id, uint32 n_blocks)
 {
-	OmenMeta   *meta;
+	uint32		due_blocks = omen_seal_blocks(index, meta);
 
-	if (!omen_lock_maintenance(index, mode != OMEN_MAINTAIN_INSERT))
-	{
-		freeze_long_tail(index);
+	if (n_blocks < due_blocks || !omen_am_option_autoseal(index))
 		return;
-	}
-	meta = palloc(sizeof(OmenMeta));
-	omen_extent_reclaim(index);
-	omen_meta_read(index, meta);
-	if (meta->n_segments <= OMEN_MAX_SEGMENTS - SPARE_SEGMENTS)
+	if (omen_worker_can_serve(index))
 	{
-		seal_tails(index, meta, mode);
-		merge_segments(index, meta, mode);
-	}
+		bool		comes = omen_worker_request(index, tail_id);
 
-	omen_unlock_maintenance(index);
-	pfree(meta);
+		if (n_blocks < (comes ? LONG_TAIL : PATIENT_TAIL) * due_blocks)
+			return;
+	}
+	maintain_a_little(index);
 }

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
+#include "src/am/maintain_progress.h"
 #include "src/storage/index_relation.h"
 
 #include "access/xlog.h"
@@ -39,7 +40,9 @@ omen_am_optimize(PG_FUNCTION_ARGS)
 
 	omen_index_check_permission(index_oid, InvalidOid);
 	omen_index_open(&opened, index_oid, ShareUpdateExclusiveLock, RowExclusiveLock);
-	omen_maintain(opened.index, full ? OMEN_MAINTAIN_FULL : OMEN_MAINTAIN_OPTIMIZE);
+	omen_progress_start(opened.index);
+	omen_maintain_now(opened.index, full);
+	omen_progress_end();
 	omen_index_close(&opened);
 	PG_RETURN_VOID();
 }

@@ -16,6 +16,7 @@ int			omen_am_ef_search = OMEN_DEFAULT_EF_SEARCH;
 int			omen_am_iterative_scan = OMEN_ITERATIVE_RELAXED;
 int			omen_am_max_scan_tuples = -1;
 int			omen_am_build_shared_memory = -1;
+int			omen_am_max_maintenance_workers = 2;
 static double scan_mem_multiplier = 1;
 
 static const struct config_enum_entry iterative_scan_values[] = {
@@ -37,6 +38,19 @@ omen_am_init(void)
 	add_int_reloption(omen_relopt_kind, "ef_construction", "Candidates kept while a node's links are searched",
 					  OMEN_DEFAULT_EF_CONSTRUCTION, OMEN_MIN_EF_CONSTRUCTION,
 					  OMEN_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
+	add_bool_reloption(omen_relopt_kind, "autoseal", "Inserts have long tails sealed and segments merged",
+					   true, ShareUpdateExclusiveLock);
+	add_int_reloption(omen_relopt_kind, "tail_size", "Length of the tail at which it is sealed, in kB; 0 for automatic",
+					  0, 0, OMEN_MAX_TAIL_SIZE, ShareUpdateExclusiveLock);
+	add_int_reloption(omen_relopt_kind, "merge_factor", "A segment is merged with all smaller ones up to so many times their rows",
+					  OMEN_DEFAULT_MERGE_FACTOR, 1, OMEN_MAX_MERGE_FACTOR, ShareUpdateExclusiveLock);
+
+	DefineCustomIntVariable("omenvec.max_maintenance_workers",
+							"Background workers that may maintain indexes at the same time, in all databases.",
+							"0 leaves maintenance to VACUUM and to inserting sessions.",
+							&omen_am_max_maintenance_workers,
+							2, 0, 64,
+							PGC_SUSET, 0, NULL, NULL, NULL);
 
 	DefineCustomIntVariable("omenhnsw.ef_search",
 							"Number of candidates that a search keeps.",
@@ -82,7 +96,10 @@ omen_am_options(Datum reloptions, bool validate)
 {
 	static const relopt_parse_elt options[] = {
 		{"m", RELOPT_TYPE_INT, offsetof(OmenOptions, m)},
-		{"ef_construction", RELOPT_TYPE_INT, offsetof(OmenOptions, ef_construction)}
+		{"ef_construction", RELOPT_TYPE_INT, offsetof(OmenOptions, ef_construction)},
+		{"autoseal", RELOPT_TYPE_BOOL, offsetof(OmenOptions, autoseal)},
+		{"tail_size", RELOPT_TYPE_INT, offsetof(OmenOptions, tail_size)},
+		{"merge_factor", RELOPT_TYPE_INT, offsetof(OmenOptions, merge_factor)}
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, omen_relopt_kind,
@@ -103,4 +120,28 @@ omen_am_option_ef_construction(Relation index)
 	OmenOptions *options = (OmenOptions *) index->rd_options;
 
 	return options ? options->ef_construction : OMEN_DEFAULT_EF_CONSTRUCTION;
+}
+
+bool
+omen_am_option_autoseal(Relation index)
+{
+	OmenOptions *options = (OmenOptions *) index->rd_options;
+
+	return options ? options->autoseal : true;
+}
+
+int
+omen_am_option_tail_size(Relation index)
+{
+	OmenOptions *options = (OmenOptions *) index->rd_options;
+
+	return options ? options->tail_size : 0;
+}
+
+int
+omen_am_option_merge_factor(Relation index)
+{
+	OmenOptions *options = (OmenOptions *) index->rd_options;
+
+	return options ? options->merge_factor : OMEN_DEFAULT_MERGE_FACTOR;
 }

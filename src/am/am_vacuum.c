@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
+#include "src/am/maintain_worker.h"
 #include "src/storage/extent.h"
 #include "src/storage/page_reader.h"
 #include "src/storage/segment_writer.h"
@@ -20,6 +21,7 @@
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "storage/bufmgr.h"
+#include "storage/proc.h"
 
 typedef struct VacuumState
 {
@@ -31,21 +33,48 @@ typedef struct VacuumState
 	BufferAccessStrategy strategy;
 } VacuumState;
 
-/* Is this entry, alive so far, to be marked? */
-static bool
-entry_dies(VacuumState *state, const OmenTidEntry *entry)
+/*
+ * The entries of one word of DEAD: which of those alive so far are to be
+ * marked?
+ */
+static uint64
+find_dying(VacuumState *state, OmenReader *reader, const OmenColumnView *tids,
+		   uint32 word, uint64 alive)
 {
-	ItemPointerData tid;
+	uint64		dying = 0;
 
-	if (entry->kind != OMEN_TID_PLAIN)
-		return false;
-	ItemPointerSet(&tid, entry->block, entry->offset);
-	return state->callback(&tid, state->callback_state);
+	while (alive != 0)
+	{
+		int			bit = pg_rightmost_one_pos64(alive);
+		const OmenTidEntry *entry;
+		const void *head;
+		const void *body;
+		ItemPointerData tid;
+
+		alive &= alive - 1;
+		omen_reader_one(reader, tids, word * 64 + bit, &head, &body);
+		entry = body;
+		if (entry->kind != OMEN_TID_PLAIN)
+			continue;
+		ItemPointerSet(&tid, entry->block, entry->offset);
+		if (state->callback(&tid, state->callback_state))
+			dying |= UINT64CONST(1) << bit;
+	}
+	return dying;
+}
+
+/* All bits of a word, or those of the entries that there are in the last. */
+static inline uint64
+word_mask(uint32 word, uint32 n_entries)
+{
+	uint32		n_bits = n_entries - word * 64;
+
+	return n_bits >= 64 ? ~UINT64CONST(0) : (UINT64CONST(1) << n_bits) - 1;
 }
 
 /*
- * One page of the DEAD column: its words as they are, and the bits to add.
- * Returns how many entries die.
+ * One page of the DEAD column: the bits to add.  Returns how many entries die;
+ * adds to n_dead how many are dead then.
  */
 static uint32
 find_dead(VacuumState *state, OmenReader *reader, const OmenColumnView *tids,
@@ -54,27 +83,18 @@ find_dead(VacuumState *state, OmenReader *reader, const OmenColumnView *tids,
 {
 	uint32		n_found = 0;
 
-	for (uint32 word = 0; word < n_words; word++)
+	for (uint32 i = 0; i < n_words; i++)
 	{
 		const void *head;
 		const void *body;
 		uint64		old;
-		uint32		first = (first_word + word) * 64;
-		uint32		end = Min(first + 64, tids->n_records);
 
-		omen_reader_one(reader, dead, first_word + word, &head, &body);
+		omen_reader_one(reader, dead, first_word + i, &head, &body);
 		old = *(const uint64 *) body;
-		added[word] = 0;
-		for (uint32 i = first; i < end; i++)
-		{
-			if ((old >> (i % 64)) & 1)
-				continue;
-			omen_reader_one(reader, tids, i, &head, &body);
-			if (entry_dies(state, body))
-				added[word] |= UINT64CONST(1) << (i % 64);
-		}
-		n_found += pg_popcount64(added[word]);
-		*n_dead += pg_popcount64(added[word] | old);
+		added[i] = find_dying(state, reader, tids, first_word + i,
+							  ~old & word_mask(first_word + i, tids->n_records));
+		n_found += pg_popcount64(added[i]);
+		*n_dead += pg_popcount64(added[i] | old);
 	}
 	return n_found;
 }
@@ -162,6 +182,30 @@ update_dead_counts(Relation index, const uint32 *ids, const uint32 *n_dead, int 
 	omen_meta_change_commit(&change);
 }
 
+/*
+ * Mark rows of a segment that is complete but not published, and enter their
+ * number into the directory.  The caller holds the lock of marks.
+ */
+void
+omen_vacuum_one_segment(Relation index, uint32 segment_id,
+						IndexBulkDeleteCallback callback, void *callback_state)
+{
+	IndexBulkDeleteResult stats = {0};
+	VacuumState state = {
+		.index = index,
+		.meta = palloc(sizeof(OmenMeta)),
+		.stats = &stats,
+		.callback = callback,
+		.callback_state = callback_state
+	};
+	uint32		n_dead;
+
+	omen_meta_read(index, state.meta);
+	n_dead = vacuum_segment(&state, omen_meta_find(state.meta, segment_id));
+	update_dead_counts(index, &segment_id, &n_dead, 1);
+	pfree(state.meta);
+}
+
 IndexBulkDeleteResult *
 omen_am_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 				   IndexBulkDeleteCallback callback, void *callback_state)
@@ -182,7 +226,7 @@ omen_am_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	state.callback_state = callback_state;
 	state.strategy = info->strategy;
 
-	(void) omen_lock_maintenance(info->index, true);
+	omen_maintain_lock(info->index, OMEN_LOCK_MARKS);
 	omen_meta_read(info->index, state.meta);
 	for (uint32 i = 0; i < state.meta->n_segments; i++)
 	{
@@ -200,7 +244,7 @@ omen_am_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	}
 	if (n > 0)
 		update_dead_counts(info->index, ids, n_dead, n);
-	omen_unlock_maintenance(info->index);
+	omen_maintain_unlock(info->index, OMEN_LOCK_MARKS);
 	pfree(state.meta);
 	return stats;
 }
@@ -247,6 +291,19 @@ used_blocks(const OmenMeta *meta)
 	return n_blocks;
 }
 
+/*
+ * Have a worker do what is due.  Where none can be had, do it here, unless
+ * this vacuum is in a hurry.
+ */
+static void
+maintain(Relation index)
+{
+	if (omen_worker_can_serve(index) && omen_worker_request(index, 0))
+		return;
+	if ((MyProc->statusFlags & PROC_VACUUM_FOR_WRAPAROUND) == 0)
+		omen_maintain_due(index);
+}
+
 IndexBulkDeleteResult *
 omen_am_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
@@ -255,15 +312,15 @@ omen_am_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	if (info->analyze_only)
 		return stats;
 
-	omen_maintain(info->index, OMEN_MAINTAIN_VACUUM);
+	maintain(info->index);
 
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
 	meta = palloc(sizeof(OmenMeta));
-	(void) omen_lock_maintenance(info->index, true);	/* else a tail could be recycled under us */
+	omen_maintain_lock(info->index, OMEN_LOCK_MARKS);	/* else a tail could be recycled under us */
 	omen_meta_read(info->index, meta);
 	stats->num_index_tuples = count_rows(info->index, meta);
-	omen_unlock_maintenance(info->index);
+	omen_maintain_unlock(info->index, OMEN_LOCK_MARKS);
 	stats->estimated_count = false;
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	stats->pages_free = stats->num_pages - Min(used_blocks(meta), stats->num_pages);

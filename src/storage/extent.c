@@ -86,6 +86,20 @@ find_gaps(const OmenMeta *meta, OmenRun *gaps)
 	return n_gaps;
 }
 
+/* The longest gap that ends before the block; of no blocks if there is none. */
+OmenRun
+omen_extent_longest_gap(const OmenMeta *meta, BlockNumber before)
+{
+	OmenRun		gaps[MAX_TAKEN];
+	int			n_gaps = find_gaps(meta, gaps);
+	OmenRun		longest = {0, 0};
+
+	for (int i = 0; i < n_gaps; i++)
+		if (gaps[i].start + gaps[i].n_blocks <= before && gaps[i].n_blocks > longest.n_blocks)
+			longest = gaps[i];
+	return longest;
+}
+
 /*
  * Choose runs for n_blocks, at most max_runs: the longest gaps if they
  * suffice, else the end of the file.  Returns the number of runs, ascending.
@@ -164,6 +178,17 @@ extend_file(Relation index, BlockNumber old_end, BlockNumber new_end)
 	log_unused_block(index, new_end - 1);
 }
 
+static void
+init_entry(OmenSegment *segment, uint8 kind, uint8 state, uint32 n_blocks)
+{
+	memset(segment, 0, sizeof(*segment));
+	segment->kind = kind;
+	segment->state = state;
+	segment->n_blocks = n_blocks;
+	segment->null_list = OMEN_NO_LIST;
+	segment->undirected_list = OMEN_NO_LIST;
+}
+
 /*
  * Take n_blocks for a new segment and enter it into the directory in the
  * given state.  Returns false, changing nothing, if the directory is full.
@@ -186,12 +211,7 @@ omen_extent_add_segment(Relation index, uint8 kind, uint8 state,
 		return false;
 	}
 
-	memset(segment, 0, sizeof(*segment));
-	segment->kind = kind;
-	segment->state = state;
-	segment->n_blocks = n_blocks;
-	segment->null_list = OMEN_NO_LIST;
-	segment->undirected_list = OMEN_NO_LIST;
+	init_entry(segment, kind, state, n_blocks);
 	old_end = meta->end_block;
 	segment->n_runs = choose_runs(index, meta, n_blocks, segment->runs, OMEN_MAX_RUNS);
 	extend_file(index, old_end, meta->end_block);
@@ -204,6 +224,43 @@ omen_extent_add_segment(Relation index, uint8 kind, uint8 state,
 	UnlockRelationForExtension(index, ExclusiveLock);
 	pfree(meta);
 	return true;
+}
+
+/*
+ * Take a range of free blocks below the end of the directory, as an entry
+ * BUILDING.  Returns false if somebody else has taken it meanwhile, or the
+ * directory is full.
+ */
+bool
+omen_extent_reserve(Relation index, BlockNumber start, uint32 n_blocks, OmenSegment *segment)
+{
+	OmenMetaChange change;
+	OmenRun		gaps[MAX_TAKEN];
+	bool		is_free = false;
+	int			n_gaps;
+
+	LockRelationForExtension(index, ExclusiveLock);
+	omen_meta_change_begin(index, &change);
+	n_gaps = find_gaps(change.meta, gaps);
+	for (int i = 0; i < n_gaps; i++)
+		is_free |= gaps[i].start <= start && start + n_blocks <= gaps[i].start + gaps[i].n_blocks;
+	if (is_free && change.meta->n_segments < OMEN_MAX_SEGMENTS)
+	{
+		init_entry(segment, OMEN_SEGMENT_GRAPH, OMEN_STATE_BUILDING, n_blocks);
+		segment->n_runs = 1;
+		segment->runs[0].start = start;
+		segment->runs[0].n_blocks = n_blocks;
+		segment->id = change.meta->next_segment_id++;
+		change.meta->segments[change.meta->n_segments++] = *segment;
+		omen_meta_change_commit(&change);
+	}
+	else
+	{
+		is_free = false;
+		omen_meta_change_abort(&change);
+	}
+	UnlockRelationForExtension(index, ExclusiveLock);
+	return is_free;
 }
 
 /*
@@ -297,8 +354,8 @@ omen_extent_block(Relation index, const OmenSegment *segment, uint32 logical_blo
  * would be back, over pages that are no longer its.  Therefore that record
  * must be on disk first.
  */
-static void
-flush_metapage(Relation index)
+void
+omen_extent_flush_metapage(Relation index)
 {
 	Buffer		buffer;
 	XLogRecPtr	lsn;
@@ -312,35 +369,40 @@ flush_metapage(Relation index)
 	XLogFlush(lsn);
 }
 
+/* Can the space of an entry be used again? */
+static bool
+is_reclaimable(const OmenSegment *segment, bool building_too)
+{
+	if (segment->state == OMEN_STATE_BUILDING)
+		return building_too;
+	return segment->state == OMEN_STATE_RETIRED &&
+		GlobalVisCheckRemovableFullXid(NULL, FullTransactionIdFromU64(segment->retire_xid));
+}
+
 /*
  * Drop the entries whose space can be used again: retired ones that no
- * snapshot can need, and what a crash left half built.  The caller holds the
- * index's maintenance lock, so that nothing is being built now.
+ * snapshot can need, and, if building_too, what a crash left half built.  The
+ * caller holds a lock that keeps others from retiring or reclaiming; for
+ * building_too, locks by which nothing is being built now.
  */
 void
-omen_extent_reclaim(Relation index)
+omen_extent_reclaim(Relation index, bool building_too)
 {
+	OmenMeta   *meta = palloc(sizeof(OmenMeta));
 	OmenMetaChange change;
-	bool		changed = false;
+	bool		found = false;
+
+	omen_meta_read(index, meta);
+	for (uint32 i = 0; i < meta->n_segments; i++)
+		found |= is_reclaimable(&meta->segments[i], building_too);
+	pfree(meta);
+	if (!found)
+		return;
 
 	omen_meta_change_begin(index, &change);
 	for (int i = change.meta->n_segments - 1; i >= 0; i--)
-	{
-		OmenSegment *segment = &change.meta->segments[i];
-
-		if (segment->state == OMEN_STATE_BUILDING ||
-			(segment->state == OMEN_STATE_RETIRED &&
-			 GlobalVisCheckRemovableFullXid(NULL, FullTransactionIdFromU64(segment->retire_xid))))
-		{
-			omen_meta_remove(change.meta, segment);
-			changed = true;
-		}
-	}
-	if (changed)
-	{
-		omen_meta_change_commit(&change);
-		flush_metapage(index);
-	}
-	else
-		omen_meta_change_abort(&change);
+		if (is_reclaimable(&change.meta->segments[i], building_too))
+			omen_meta_remove(change.meta, &change.meta->segments[i]);
+	omen_meta_change_commit(&change);
+	omen_extent_flush_metapage(index);
 }

@@ -17,11 +17,12 @@ our @EXPORT = qw(
 );
 
 # What every server of these tests is started with: vectors are long, so
-# statements stay out of the log.
+# statements stay out of the log; VACUUM maintains at once, not a worker soon.
 sub quiet_settings
 {
 	return join "\n", 'log_statement = none', 'log_duration = off',
-	  'autovacuum = off', 'jit = off', 'max_wal_size = 2GB', '';
+	  'autovacuum = off', 'jit = off', 'max_wal_size = 2GB',
+	  'omenvec.max_maintenance_workers = 0', '';
 }
 
 # A running server with the extension in database postgres.

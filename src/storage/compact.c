@@ -1,0 +1,253 @@
+/*-------------------------------------------------------------------------
+ *
+ * compact.c
+ *	  Making the file shorter.
+ *
+ * A merge needs space for the new segment while the old ones are still there,
+ * so a rewritten index lies behind a gap as large as itself.  Two steps give
+ * that back: the last blocks of the file move into gaps before them, and the
+ * free end is cut off.
+ *
+ * Moved pages are copied as they are: the stamp says segment, column and
+ * logical block, and only the directory knows where that lies.  The old
+ * blocks become an entry RETIRED of their own, for scans that know the old
+ * directory; they go on reading there.
+ *
+ * A crash leaves, after each record: an entry BUILDING, which the next
+ * maintenance drops (space taken, pages copied); the move done; a directory
+ * that ends before the file does, which is allowed (see extent.c).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "src/storage/compact.h"
+
+#include "src/storage/extent.h"
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "access/xloginsert.h"
+#include "catalog/storage.h"
+#include "commands/vacuum.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+
+/* A file is compacted when this share of it is free. */
+#define COMPACT_SHARE 0.2
+
+/* Blocks moved at a time, at most: vacuum waits for a move. */
+#define MOVE_BLOCKS 4096
+
+/* A free end is cut off from this share of the file, and this many blocks, on. */
+#define TRUNCATE_SHARE (1.0 / 16)
+#define TRUNCATE_BLOCKS 32
+
+static inline BlockNumber
+run_end(const OmenRun *run)
+{
+	return run->start + run->n_blocks;
+}
+
+/* ---- moving blocks ---- */
+
+/* The first block after all entries that are in use. */
+static BlockNumber
+end_of_used(const OmenMeta *meta, bool retired_too)
+{
+	BlockNumber end = OMEN_META_BLOCK + 1;
+
+	for (uint32 i = 0; i < meta->n_segments; i++)
+		if (retired_too || meta->segments[i].state != OMEN_STATE_RETIRED)
+			for (int run = 0; run < meta->segments[i].n_runs; run++)
+				end = Max(end, run_end(&meta->segments[i].runs[run]));
+	return end;
+}
+
+static uint64
+used_blocks(const OmenMeta *meta)
+{
+	uint64		n_blocks = OMEN_META_BLOCK + 1;
+
+	for (uint32 i = 0; i < meta->n_segments; i++)
+		n_blocks += meta->segments[i].n_blocks;
+	return n_blocks;
+}
+
+/* The sealed segment, and its run, that ends at the block; NULL if that is a tail's, say. */
+static OmenSegment *
+find_last_segment(OmenMeta *meta, BlockNumber end, int *run)
+{
+	for (uint32 i = 0; i < meta->n_segments; i++)
+	{
+		OmenSegment *segment = &meta->segments[i];
+
+		if (segment->kind != OMEN_SEGMENT_GRAPH || segment->state != OMEN_STATE_LIVE)
+			continue;
+		for (*run = 0; *run < segment->n_runs; (*run)++)
+			if (run_end(&segment->runs[*run]) == end)
+				return segment;
+	}
+	return NULL;
+}
+
+static void
+copy_block(Relation index, BlockNumber from, BlockNumber to)
+{
+	Buffer		source = ReadBuffer(index, from);
+	Buffer		target = ReadBufferExtended(index, MAIN_FORKNUM, to, RBM_ZERO_AND_LOCK, NULL);
+
+	LockBuffer(source, BUFFER_LOCK_SHARE);
+	memcpy(BufferGetPage(target), BufferGetPage(source), BLCKSZ);
+	UnlockReleaseBuffer(source);
+	MarkBufferDirty(target);
+	UnlockReleaseBuffer(target);
+}
+
+/* The last n_blocks of a run of the segment lie at `to` from now on; what was there is kept in `old`. */
+static void
+move_end_of_run(OmenSegment *segment, int run, BlockNumber to, uint32 n_blocks, OmenRun *old)
+{
+	OmenRun    *moved = &segment->runs[run];
+
+	old->start = run_end(moved) - n_blocks;
+	old->n_blocks = n_blocks;
+	if (n_blocks < moved->n_blocks)
+	{
+		moved->n_blocks -= n_blocks;
+		memmove(&segment->runs[run + 2], &segment->runs[run + 1],
+				(segment->n_runs - run - 1) * sizeof(OmenRun));
+		moved = &segment->runs[run + 1];
+		segment->n_runs++;
+	}
+	moved->start = to;
+	moved->n_blocks = n_blocks;
+}
+
+/*
+ * Copy the end of a run into the space reserved, then change the directory:
+ * the entry of the reservation becomes that of the old blocks.
+ */
+static void
+move_into(Relation index, const OmenSegment *segment, int run, const OmenSegment *reserved)
+{
+	uint64		retire_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
+	uint32		n_blocks = reserved->n_blocks;
+	BlockNumber from = run_end(&segment->runs[run]) - n_blocks;
+	BlockNumber to = reserved->runs[0].start;
+	OmenMetaChange change;
+	OmenSegment *old;
+
+	for (uint32 i = 0; i < n_blocks; i++)
+	{
+		copy_block(index, from + i, to + i);
+		vacuum_delay_point();
+	}
+	if (RelationNeedsWAL(index))
+		log_newpage_range(index, MAIN_FORKNUM, to, to + n_blocks, true);
+
+	omen_meta_change_begin(index, &change);
+	old = omen_meta_find(change.meta, reserved->id);
+	move_end_of_run(omen_meta_find(change.meta, segment->id), run, to, n_blocks, &old->runs[0]);
+	old->state = OMEN_STATE_RETIRED;
+	old->retire_xid = retire_xid;
+	omen_meta_change_commit(&change);
+}
+
+/*
+ * Move blocks from the end of the file into the longest gap, if much of the
+ * file is free.  Returns whether any were moved.  The caller holds the locks
+ * by which no segment is merged and no row marked dead.
+ */
+bool
+omen_compact(Relation index)
+{
+	OmenMeta   *meta = palloc(sizeof(OmenMeta));
+	OmenSegment reserved;
+	OmenSegment *segment;
+	BlockNumber end;
+	OmenRun		gap;
+	uint32		n_blocks;
+	int			run;
+	bool		moved = false;
+
+	omen_meta_read(index, meta);
+	end = end_of_used(meta, false);
+	segment = find_last_segment(meta, end, &run);
+	if (segment != NULL && end - Min(end, used_blocks(meta)) > COMPACT_SHARE * end)
+	{
+		gap = omen_extent_longest_gap(meta, segment->runs[run].start);
+		n_blocks = Min(Min(gap.n_blocks, segment->runs[run].n_blocks), MOVE_BLOCKS);
+		if (n_blocks >= TRUNCATE_BLOCKS &&
+			(n_blocks == segment->runs[run].n_blocks || segment->n_runs < OMEN_MAX_RUNS) &&
+			omen_extent_reserve(index, gap.start, n_blocks, &reserved))
+		{
+			move_into(index, segment, run, &reserved);
+			moved = true;
+		}
+	}
+	pfree(meta);
+	return moved;
+}
+
+/* ---- cutting off ---- */
+
+/* Where to cut the file; InvalidBlockNumber if that is not worth while. */
+static BlockNumber
+choose_end(Relation index, const OmenMeta *meta)
+{
+	BlockNumber have = RelationGetNumberOfBlocks(index);
+	BlockNumber end = end_of_used(meta, true);
+
+	if (have < end || have - end < TRUNCATE_BLOCKS || have - end < TRUNCATE_SHARE * have)
+		return InvalidBlockNumber;
+	return end;
+}
+
+/*
+ * The directory's end comes first, and to disk, for a file that ends before
+ * it is a damaged one.
+ */
+static void
+cut_off(Relation index)
+{
+	OmenMetaChange change;
+	BlockNumber end;
+
+	LockRelationForExtension(index, ExclusiveLock);
+	omen_meta_change_begin(index, &change);
+	end = choose_end(index, change.meta);
+	if (end == InvalidBlockNumber)
+		omen_meta_change_abort(&change);
+	else
+	{
+		change.meta->end_block = end;
+		omen_meta_change_commit(&change);
+		omen_extent_flush_metapage(index);
+		RelationTruncate(index, end);
+	}
+	UnlockRelationForExtension(index, ExclusiveLock);
+}
+
+/*
+ * Cut off the free end of the file, if it is long and nobody uses the index:
+ * not for the sake of scans here, which never look at free blocks, but of
+ * those on standbys, where the lock makes the replay wait, or end them.
+ */
+void
+omen_truncate(Relation index)
+{
+	OmenMeta   *meta = palloc(sizeof(OmenMeta));
+	bool		wanted;
+
+	omen_meta_read(index, meta);
+	wanted = choose_end(index, meta) != InvalidBlockNumber;
+	pfree(meta);
+
+	/* A parallel vacuum cannot have the transaction id that logging the lock takes. */
+	if (!wanted || IsInParallelMode() || !ConditionalLockRelation(index, AccessExclusiveLock))
+		return;
+	cut_off(index);
+	UnlockRelation(index, AccessExclusiveLock);
+}
