@@ -155,8 +155,7 @@ typedef enum OmenMaintainLock
 {
 	OMEN_LOCK_MERGE = 1,
 	OMEN_LOCK_SEAL = 2,
-	OMEN_LOCK_MARKS = 3,
-	OMEN_LOCK_WORKER = 4		/* held by a background worker all its life; nobody waits for it */
+	OMEN_LOCK_MARKS = 3
 } OmenMaintainLock;
 
 extern void omen_maintain_lock(Relation index, OmenMaintainLock lock);

@@ -15,7 +15,8 @@
  *
  * How many run at once is counted without shared memory of our own: each
  * holds one of omenvec.max_maintenance_workers locks on objects that do not
- * exist, visible in pg_locks.
+ * exist, and one on its index, for its whole life; both can be seen in
+ * pg_locks.
  *
  *-------------------------------------------------------------------------
  */
@@ -87,42 +88,65 @@ typedef struct WorkerRequest
 static WorkerRequest requests[N_REQUESTS];
 static bool am_worker = false;
 
-/* ---- counting workers ---- */
+/* ---- locks for a worker's life ---- */
+
+/*
+ * The lock method is that of advisory locks: a process that ends gives up
+ * those of its session, other ones only if it was in a transaction.
+ */
+static LOCKTAG
+session_tag(Oid database, Oid class, Oid object, uint16 number)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, database, class, object, number);
+	tag.locktag_lockmethodid = USER_LOCKMETHOD;
+	return tag;
+}
 
 static LOCKTAG
 slot_tag(int slot)
 {
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_OBJECT(tag, InvalidOid, AccessMethodRelationId, SLOT_OBJECT, slot);
-	return tag;
+	return session_tag(InvalidOid, AccessMethodRelationId, SLOT_OBJECT, slot);
 }
 
-/* Take a free slot for the rest of the session; -1 if there is none. */
-static int
+static LOCKTAG
+index_tag(Oid index_oid)
+{
+	return session_tag(MyDatabaseId, RelationRelationId, index_oid, 0);
+}
+
+static bool
+take(LOCKTAG tag)
+{
+	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+static bool
+is_free(LOCKTAG tag)
+{
+	if (!take(tag))
+		return false;
+	LockRelease(&tag, ExclusiveLock, true);
+	return true;
+}
+
+static bool
 take_slot(int max_workers)
 {
 	for (int slot = 0; slot < max_workers; slot++)
-	{
-		LOCKTAG		tag = slot_tag(slot);
-
-		if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL)
-			return slot;
-	}
-	return -1;
+		if (take(slot_tag(slot)))
+			return true;
+	return false;
 }
 
 static bool
 slot_is_free(int max_workers)
 {
-	int			slot = take_slot(max_workers);
-	LOCKTAG		tag;
-
-	if (slot < 0)
-		return false;
-	tag = slot_tag(slot);
-	LockRelease(&tag, ExclusiveLock, true);
-	return true;
+	for (int slot = 0; slot < max_workers; slot++)
+		if (is_free(slot_tag(slot)))
+			return true;
+	return false;
 }
 
 /* ---- asking for a worker ---- */
@@ -150,14 +174,10 @@ omen_worker_can_serve(Relation index)
 static bool
 somebody_is_at_it(Relation index)
 {
-	static const OmenMaintainLock locks[] = {OMEN_LOCK_WORKER, OMEN_LOCK_MERGE};
-
-	for (size_t i = 0; i < lengthof(locks); i++)
-	{
-		if (!omen_maintain_try_lock(index, locks[i]))
-			return true;
-		omen_maintain_unlock(index, locks[i]);
-	}
+	if (!is_free(index_tag(RelationGetRelid(index))) ||
+		!omen_maintain_try_lock(index, OMEN_LOCK_MERGE))
+		return true;
+	omen_maintain_unlock(index, OMEN_LOCK_MERGE);
 	return false;
 }
 
@@ -384,16 +404,6 @@ wait_for_more(void)
 	}
 }
 
-/* Be the only worker of the index, for the rest of the session. */
-static bool
-take_index(Oid index_oid)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, index_oid, OMEN_LOCK_WORKER);
-	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
-}
-
 void
 omen_worker_main(Datum arg)
 {
@@ -408,7 +418,7 @@ omen_worker_main(Datum arg)
 	apply_settings();
 	apply_pace();
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
-	if (!take_index(task.index) || take_slot(task.max_workers) < 0)
+	if (!take(index_tag(task.index)) || !take_slot(task.max_workers))
 		return;
 	promise_to_give_way();
 

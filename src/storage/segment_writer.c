@@ -21,6 +21,7 @@
 #include "src/storage/page_reader.h"
 
 #include "access/xloginsert.h"
+#include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 
@@ -108,14 +109,14 @@ write_column(Relation index, const OmenMeta *meta, const OmenSegment *segment,
 	{
 		for (uint32 record = 0; record < n_records; record++)
 		{
-			CHECK_FOR_INTERRUPTS();
+			vacuum_delay_point();
 			write_long_record(index, segment, column, &shape, content, record);
 		}
 		return;
 	}
 	for (uint32 first = 0; first < n_records; first += shape.per_page)
 	{
-		CHECK_FOR_INTERRUPTS();
+		vacuum_delay_point();
 		write_record_page(index, segment, column, &shape, content,
 						  first, Min(shape.per_page, n_records - first));
 	}

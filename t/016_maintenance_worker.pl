@@ -1,0 +1,264 @@
+# The background worker that seals and merges: started by inserts and by
+# VACUUM, seen, limited, sent away by whoever needs the index, replaced where
+# none can be had; rows that die while it merges stay dead.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use OmenTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+my $TILES = 4;
+my $SEAL_KB = 128;    # about 1,600 rows
+my $WORKERS = q{FROM pg_stat_activity WHERE backend_type = 'omenvec maintenance'};
+
+my $node = new_node('worker', settings => {
+		'omenvec.max_maintenance_workers' => 1,
+		shared_buffers => "'32MB'",
+		deadlock_timeout => "'100ms'",
+		autovacuum_vacuum_cost_delay => "'0'" });
+
+$node->safe_psql('postgres', qq{
+	CREATE FUNCTION make_items(name text) RETURNS void LANGUAGE plpgsql AS \$\$
+	BEGIN
+		EXECUTE format('CREATE TABLE %I (id bigint PRIMARY KEY, v vector(@{[8 * $TILES]}), n int) WITH (fillfactor = 50)', name);
+		EXECUTE format('CREATE INDEX %I ON %I USING omenhnsw (v vector_l2_ops) WITH (tail_size = $SEAL_KB)', name || '_v', name);
+	END \$\$;
+	SELECT make_items('items');
+	CREATE VIEW state AS SELECT kind, state, rows, dead_rows FROM omenvec_index_stats('items_v'::text::regclass);
+});
+
+sub insert
+{
+	my ($table, $first, $last) = @_;
+
+	$node->safe_psql('postgres', "INSERT INTO $table SELECT i, sample_vector(i, $TILES), 0 FROM generate_series($first, $last) AS i");
+}
+
+sub wait_for { $node->poll_query_until('postgres', "SELECT $_[0]") or die "waited for: $_[0]" }
+sub wait_for_no_worker { wait_for("count(*) = 0 $WORKERS") }
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+# How long each nap of the worker is, in ms; it naps about every $pages pages.
+sub set_pace
+{
+	my ($delay_ms, $pages) = @_;
+
+	sql("ALTER SYSTEM SET autovacuum_vacuum_cost_delay = $delay_ms");
+	sql('ALTER SYSTEM SET autovacuum_vacuum_cost_limit = ' . ($pages // 200));
+	sql('SELECT pg_reload_conf()');
+	sleep(0.3);
+}
+
+# ---- it comes, works and goes ----
+
+insert('items', 1, 10000);
+wait_for(q{(SELECT sum(rows) FROM state WHERE kind = 'graph') >= 8000});
+pass('a worker seals what was inserted');
+wait_for_no_worker();
+pass('and goes');
+is(sql(q{SELECT count(*) <= 2 FROM state WHERE state = 'live'}), 't', 'it has merged');
+index_is_right($node, 'items', 'items_v', 'index after the worker');
+
+sql('DELETE FROM items WHERE id % 3 = 0; VACUUM items');
+wait_for(q{(SELECT sum(dead_rows) FROM state WHERE state = 'live') < 1000});
+pass('VACUUM leaves rewriting to a worker');
+wait_for_no_worker();
+
+# ---- seen, and sent away ----
+
+# Slow from now on.  Returns when a worker is merging.
+sub start_slow_worker
+{
+	my ($table) = @_;
+
+	sql("UPDATE $table SET v = v + '[" . join(',', (0.001) x (8 * $TILES)) . "]' WHERE id <= 6000");
+	wait_for(q{count(*) = 1 FROM omenvec_progress() WHERE work = 'sealing'});
+}
+
+wait_for_no_worker();
+set_pace(100, 1);
+start_slow_worker('items');
+is(sql("SELECT count(*) $WORKERS"), 1, 'one worker');
+like(sql("SELECT query $WORKERS"), qr/^sealing \d tails of index public\.items_v$/, 'it says what it does');
+like(sql("SELECT application_name $WORKERS"), qr/^omenvec maintenance of index \d+$/, 'and who it is');
+is(sql(q{SELECT index, work, sources > 0 FROM omenvec_progress()}), 'items_v|sealing|t', 'omenvec_progress()');
+is(sql(q{SELECT count(*) FROM pg_stat_progress_create_index}), 0, "not in PostgreSQL's own views");
+sql('CREATE ROLE stranger');
+is(sql('SET ROLE stranger; SELECT count(*) FROM omenvec_progress()'), 0, 'only for the owner');
+is(sql("SELECT backend_xmin IS NULL $WORKERS"), 't', 'it holds back no horizon');
+is(sql("SELECT bool_and(mode IN ('ShareUpdateExclusiveLock')) FROM pg_locks JOIN pg_stat_activity USING (pid)
+		WHERE backend_type = 'omenvec maintenance' AND relation IN ('items'::regclass, 'items_v'::regclass)"), 't',
+	'it locks the index only, and weakly');
+
+my $start = time();
+sql("SELECT pg_cancel_backend(pid) $WORKERS");
+wait_for_no_worker();
+cmp_ok(time() - $start, '<', 5, 'it can be cancelled');
+index_is_right($node, 'items', 'items_v', 'index after a cancelled worker');
+
+# Each of these needs the index for itself.
+foreach my $command (
+	'ALTER INDEX items_v SET (merge_factor = 3)',
+	'REINDEX INDEX items_v',
+	'REINDEX TABLE CONCURRENTLY items',
+	'VACUUM FULL items',
+	'ALTER TABLE items ALTER n TYPE bigint',
+	'TRUNCATE items',
+	'DROP INDEX items_v')
+{
+	if (sql('SELECT count(*) FROM items') eq '0')
+	{
+		set_pace(0);
+		insert('items', 1, 6000);
+		wait_for_no_worker();
+		set_pace(100, 1);
+	}
+	start_slow_worker('items');
+	$start = time();
+	sql("SET statement_timeout = '30s'; $command");
+	cmp_ok(time() - $start, '<', 5, "$command waits no longer than for a cancel");
+	wait_for_no_worker();
+	index_is_right($node, 'items', 'items_v', "index after $command") if $command !~ /^DROP/;
+}
+
+sql('CREATE DATABASE other');
+$node->safe_psql('other', 'CREATE EXTENSION omenvec');
+create_functions($node, 'other');
+$node->safe_psql('other', qq{
+	CREATE TABLE items (id bigint, v vector(@{[8 * $TILES]}));
+	CREATE INDEX items_v ON items USING omenhnsw (v vector_l2_ops) WITH (tail_size = $SEAL_KB);
+	INSERT INTO items SELECT i, sample_vector(i, $TILES) FROM generate_series(1, 3000) AS i});
+$node->poll_query_until('other', q{SELECT count(*) = 1 FROM omenvec_progress() WHERE work = 'sealing'});
+$start = time();
+sql('DROP DATABASE other');
+cmp_ok(time() - $start, '<', 8, 'DROP DATABASE sends it away');
+wait_for_no_worker();
+
+# ---- vacuum meanwhile ----
+
+sub prepare_merge
+{
+	my ($table) = @_;
+
+	set_pace(0);
+	sql("SELECT make_items('$table')");
+	insert($table, 1, 6000);
+	wait_for_no_worker();
+	set_pace(20, 10);
+	insert($table, 6001, 8000);
+	wait_for(q{count(*) = 1 FROM omenvec_progress() WHERE phase <> 'reading'});
+}
+
+prepare_merge('churned');
+sql('DELETE FROM churned WHERE id % 2 = 0');
+$start = time();
+sql('VACUUM (INDEX_CLEANUP ON) churned');
+cmp_ok(time() - $start, '<', 5, 'VACUUM does not wait for the end of a merge');
+is(sql("SELECT count(*) $WORKERS"), 1, 'which is still going on');
+insert('churned', 20001, 23000);    # where the dead were
+set_pace(0);
+wait_for_no_worker();
+index_is_right($node, 'churned', 'churned_v', 'rows that died during a merge stay dead');
+sql('VACUUM churned');
+wait_for_no_worker();
+index_is_right($node, 'churned', 'churned_v', 'and after another vacuum');
+
+# ---- where no worker can be had ----
+
+sub n_sealed { return sql("SELECT count(*) FROM omenvec_index_stats('$_[0]_v') WHERE kind = 'graph' AND state = 'live'") }
+
+set_pace(100, 5);
+sql("SELECT make_items('first'), make_items('second')");
+insert('first', 1, 3000);
+wait_for("count(*) = 1 $WORKERS");
+insert('second', 1, 2000);
+is(n_sealed('second'), 0, 'no slot: a tail of the length for a worker waits');
+insert('second', 2001, 6000);
+cmp_ok(n_sealed('second'), '>', 0, 'the inserting session seals a tail twice as long');
+is(sql("SELECT count(*) $WORKERS"), 1, 'no second worker');
+index_is_right($node, 'second', 'second_v', 'index without a worker');
+sql("SELECT pg_terminate_backend(pid, 5000) $WORKERS");
+set_pace(0);
+
+sql("SELECT make_items('quiet'); ALTER INDEX quiet_v SET (autoseal = off)");
+insert('quiet', 1, 8000);
+sleep(1);
+is(n_sealed('quiet'), 0, 'autoseal = off: nothing is sealed');
+is(sql("SELECT count(*) $WORKERS"), 0, 'nor a worker started');
+sql("SELECT omenvec_optimize('quiet_v')");
+is(n_sealed('quiet'), 1, 'but by hand');
+
+sql(qq{
+	CREATE TEMP TABLE own (id bigint, v vector(@{[8 * $TILES]}));
+	CREATE INDEX own_v ON own USING omenhnsw (v vector_l2_ops) WITH (tail_size = $SEAL_KB);
+	INSERT INTO own SELECT i, sample_vector(i, $TILES) FROM generate_series(1, 6000) AS i;
+	SELECT 1 / count(*) FROM omenvec_index_stats('own_v') WHERE kind = 'graph';
+});
+pass('temporary tables are sealed by their session');
+
+# ---- updates ----
+
+sql("SELECT make_items('hot')");
+insert('hot', 1, 500);
+sql('UPDATE hot SET n = n + 1 WHERE id % 2 = 0');
+is(sql(q{SELECT sum(rows) FROM omenvec_index_stats('hot_v')}), 500, 'an update of other columns adds nothing to the index');
+sql(q{SELECT pg_stat_force_next_flush()}) ;
+is(sql(q{SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'hot'}), 250, 'it is HOT');
+sql("UPDATE hot SET v = sample_vector(id + 100000, $TILES) WHERE id % 5 = 0");
+is(sql(q{SELECT sum(rows) FROM omenvec_index_stats('hot_v')}), 600, 'an update of the vector adds a row');
+is(sql(qq{
+	SET enable_seqscan = off;
+	SELECT count(*) FILTER (WHERE f.distance = 0) || ' ' || count(*)
+	FROM generate_series(5, 500, 5) AS i,
+		 LATERAL (SELECT v <-> sample_vector(i, $TILES) AS distance FROM hot ORDER BY v <-> sample_vector(i, $TILES) LIMIT 1) AS f}),
+	'0 100', 'and the old one is not found');
+index_is_right($node, 'hot', 'hot_v', 'index after updates');
+
+# ---- space ----
+
+# A tenth of the rows is replaced in each round.
+sub churn
+{
+	my ($table, $rows, $rounds) = @_;
+	my $bytes = sub { sql("SELECT pg_relation_size('${table}_v')") };
+	my $most = 0;
+	my $last;
+
+	sql("SELECT make_items('$table')");
+	insert($table, 1, $rows);
+	wait_for_no_worker();
+	sql("REINDEX INDEX ${table}_v");
+	my $fresh = $bytes->();
+	foreach my $round (1 .. $rounds)
+	{
+		my $next = $rows + ($round - 1) * $rows / 10;
+
+		sql("DELETE FROM $table WHERE id IN (SELECT id FROM $table ORDER BY hashint8(id + $round) LIMIT $rows / 10)");
+		sql("VACUUM (INDEX_CLEANUP ON) $table");
+		insert($table, $next + 1, $next + $rows / 10);
+		wait_for_no_worker() if $round % 10 == 0;
+		$last = $bytes->();
+		$most = $last if $last > $most;
+	}
+	sql("VACUUM $table");
+	wait_for_no_worker();
+	$last = $bytes->();
+	note sprintf '%s: fresh %d kB, most %.2f times as much, in the end %.2f', $table, $fresh / 1024, $most / $fresh, $last / $fresh;
+	cmp_ok($last, '<=', 1.5 * $fresh, "$table: size in the end");
+	index_is_right($node, $table, "${table}_v", "$table: index");
+}
+
+churn('busy', 10000, 50);
+
+my @leaks = grep { /WARNING|PANIC|TRAP|terminated by signal/ } split /\n/, slurp_file($node->logfile);
+is(join("\n", @leaks), '', 'no warning in the log');
+is(join("\n", grep { /ERROR/ && !/canceling statement due to user request/ } split /\n/, slurp_file($node->logfile)), '', 'no error');
+
+$node->stop;
+done_testing();
