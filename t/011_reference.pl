@@ -99,6 +99,14 @@ $node->safe_psql('postgres', q{
 });
 foreach my $option (@options)
 {
+	if ($prose =~ /^\| `$option` \| (?:on|off) \| on, off \|/m)
+	{
+		my (undef, undef, $wrong) = $node->psql('postgres',
+			"CREATE INDEX ON items USING omenhnsw (v vector_l2_ops) WITH ($option = 2)");
+
+		like($wrong, qr/invalid value for boolean option "$option": 2/, "option $option is on or off");
+		next;
+	}
 	my ($least, $most) = map { tr/,//dr } @{ $limits{$option} // [ 0, 0 ] };
 	my (undef, undef, $below) = $node->psql('postgres',
 		'CREATE INDEX ON items USING omenhnsw (v vector_l2_ops) WITH (' . $option . ' = ' . ($least - 1) . ')');

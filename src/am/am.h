@@ -160,6 +160,7 @@ typedef enum OmenMaintainLock
 
 extern void omen_maintain_lock(Relation index, OmenMaintainLock lock);
 extern bool omen_maintain_try_lock(Relation index, OmenMaintainLock lock);
+extern void omen_maintain_lock_marks(Relation index);
 extern void omen_maintain_unlock(Relation index, OmenMaintainLock lock);
 
 extern bool omen_maintain_step(Relation index);

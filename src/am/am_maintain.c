@@ -38,7 +38,9 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "postmaster/autovacuum.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -59,6 +61,9 @@
 
 /* More pieces of work than this are left for the next time. */
 #define MAX_STEPS 64
+
+/* How often to ask for the lock of marks. */
+#define MARKS_WAIT_MS 10
 
 /*
  * Entries of the directory kept free for tails.  Long transactions hold on to
@@ -99,6 +104,24 @@ omen_maintain_try_lock(Relation index, OmenMaintainLock lock)
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+/*
+ * The lock of marks is not waited for in the lock manager.  That would, after
+ * deadlock_timeout, cancel an autovacuum that walks a large index, or a worker
+ * that is about to publish: neither is held up for long.  Its holders wait
+ * for no other lock, so there is no deadlock to detect.
+ */
+void
+omen_maintain_lock_marks(Relation index)
+{
+	while (!omen_maintain_try_lock(index, OMEN_LOCK_MARKS))
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 MARKS_WAIT_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
 void
 omen_maintain_unlock(Relation index, OmenMaintainLock lock)
 {
@@ -136,7 +159,7 @@ publish(Relation index, uint32 segment_id, OmenMergeSource *sources, int n_sourc
 	uint32		replaced[OMEN_MAX_SEGMENTS];
 	OmenTidSet	late = {0};
 
-	omen_maintain_lock(index, OMEN_LOCK_MARKS);
+	omen_maintain_lock_marks(index);
 	for (int i = 0; i < n_sources; i++)
 	{
 		replaced[i] = sources[i].segment->id;
@@ -407,7 +430,7 @@ omen_maintain_step(Relation index)
 			merge_due(index, meta);
 	if (!done)
 	{
-		omen_maintain_lock(index, OMEN_LOCK_MARKS);
+		omen_maintain_lock_marks(index);
 		done = omen_compact(index);
 		omen_maintain_unlock(index, OMEN_LOCK_MARKS);
 	}

@@ -226,7 +226,7 @@ omen_am_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	state.callback_state = callback_state;
 	state.strategy = info->strategy;
 
-	omen_maintain_lock(info->index, OMEN_LOCK_MARKS);
+	omen_maintain_lock_marks(info->index);
 	omen_meta_read(info->index, state.meta);
 	for (uint32 i = 0; i < state.meta->n_segments; i++)
 	{
@@ -317,7 +317,7 @@ omen_am_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
 	meta = palloc(sizeof(OmenMeta));
-	omen_maintain_lock(info->index, OMEN_LOCK_MARKS);	/* else a tail could be recycled under us */
+	omen_maintain_lock_marks(info->index);	/* else a tail could be recycled under us */
 	omen_meta_read(info->index, meta);
 	stats->num_index_tuples = count_rows(info->index, meta);
 	omen_maintain_unlock(info->index, OMEN_LOCK_MARKS);
