@@ -1,4 +1,4 @@
-# Writers, readers and maintenance at once: what a snapshot holds, the index
+# Writers, readers, background workers and maintenance at once: what a snapshot holds, the index
 # finds, no more and no less.
 #
 # OMENVEC_TEST_SECONDS asks for a longer run than the usual 25 seconds.
@@ -22,7 +22,8 @@ my $dims = $TILES * 8;
 
 my $seed = seed_from_environment();
 my $node = new_node('stress',
-	settings => { shared_buffers => "'32MB'", maintenance_work_mem => "'64MB'" });
+	settings => { shared_buffers => "'32MB'", maintenance_work_mem => "'64MB'",
+		'omenvec.max_maintenance_workers' => 2, deadlock_timeout => "'100ms'" });
 
 $node->safe_psql('postgres', qq{
 	CREATE TABLE pool (id int PRIMARY KEY, v vector($dims));
@@ -30,7 +31,7 @@ $node->safe_psql('postgres', qq{
 	CREATE TABLE items (id bigint PRIMARY KEY, v vector($dims));
 	CREATE SEQUENCE ids;
 	INSERT INTO items SELECT nextval('ids'), v FROM pool;
-	CREATE INDEX items_v ON items USING omenhnsw (v vector_l2_ops);
+	CREATE INDEX items_v ON items USING omenhnsw (v vector_l2_ops) WITH (tail_size = 400);
 
 	-- A vector unlike any before.
 	CREATE FUNCTION fresh_vector(i bigint) RETURNS vector LANGUAGE sql AS \$\$

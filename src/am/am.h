@@ -163,6 +163,7 @@ extern bool omen_maintain_try_lock(Relation index, OmenMaintainLock lock);
 extern void omen_maintain_lock_marks(Relation index);
 extern void omen_maintain_unlock(Relation index, OmenMaintainLock lock);
 
+extern bool omen_maintain_is_due(Relation index);
 extern bool omen_maintain_step(Relation index);
 extern void omen_maintain_due(Relation index);
 extern void omen_maintain_now(Relation index, bool full);

@@ -448,6 +448,34 @@ omen_maintain_step(Relation index)
 	return done;
 }
 
+/* Is there a reason to look closer? */
+bool
+omen_maintain_is_due(Relation index)
+{
+	OmenMeta   *meta = palloc(sizeof(OmenMeta));
+	const OmenSegment *segments[OMEN_MAX_SEGMENTS];
+	OmenSegment *open;
+	int			n_segments;
+	bool		due;
+
+	omen_meta_read(index, meta);
+	open = omen_meta_open_tail(meta);
+	n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
+	due = choose_merge(segments, n_segments, omen_am_option_merge_factor(index), merge_budget(index, meta)) > 0 ||
+		omen_compact_is_due(index, meta) ||
+		(open != NULL && omen_tail_used_blocks(index, open) >= omen_seal_blocks(index, meta));
+	for (uint32 i = 0; i < meta->n_segments && !due; i++)
+	{
+		const OmenSegment *segment = &meta->segments[i];
+
+		due = segment->state == OMEN_STATE_BUILDING || segment->state == OMEN_STATE_RETIRED ||
+			(segment->state == OMEN_STATE_LIVE &&
+			 (segment->kind == OMEN_SEGMENT_TAIL || has_many_dead(segment)));
+	}
+	pfree(meta);
+	return due;
+}
+
 /* Do all that is due, unless somebody else is at it. */
 void
 omen_maintain_due(Relation index)

@@ -298,6 +298,8 @@ used_blocks(const OmenMeta *meta)
 static void
 maintain(Relation index)
 {
+	if (!omen_maintain_is_due(index))
+		return;
 	if (omen_worker_can_serve(index) && omen_worker_request(index, 0))
 		return;
 	if ((MyProc->statusFlags & PROC_VACUUM_FOR_WRAPAROUND) == 0)

@@ -155,6 +155,33 @@ move_into(Relation index, const OmenSegment *segment, int run, const OmenSegment
 	omen_meta_change_commit(&change);
 }
 
+/* What omen_compact() is to move: the last n_blocks of a run of a segment. */
+typedef struct Move
+{
+	OmenSegment *segment;
+	int			run;
+	BlockNumber to;
+	uint32		n_blocks;
+} Move;
+
+/* Choose blocks at the end of the file for the longest gap; false if that is not worth while. */
+static bool
+choose_move(OmenMeta *meta, Move *move)
+{
+	BlockNumber end = end_of_used(meta, false);
+	OmenRun		gap;
+
+	move->segment = find_last_segment(meta, end, &move->run);
+	if (move->segment == NULL || end - Min(end, used_blocks(meta)) <= COMPACT_SHARE * end)
+		return false;
+	gap = omen_extent_longest_gap(meta, move->segment->runs[move->run].start);
+	move->to = gap.start;
+	move->n_blocks = Min(Min(gap.n_blocks, move->segment->runs[move->run].n_blocks), MOVE_BLOCKS);
+	return move->n_blocks >= TRUNCATE_BLOCKS &&
+		(move->n_blocks == move->segment->runs[move->run].n_blocks ||
+		 move->segment->n_runs < OMEN_MAX_RUNS);
+}
+
 /*
  * Move blocks from the end of the file into the longest gap, if much of the
  * file is free.  Returns whether any were moved.  The caller holds the locks
@@ -165,28 +192,14 @@ omen_compact(Relation index)
 {
 	OmenMeta   *meta = palloc(sizeof(OmenMeta));
 	OmenSegment reserved;
-	OmenSegment *segment;
-	BlockNumber end;
-	OmenRun		gap;
-	uint32		n_blocks;
-	int			run;
-	bool		moved = false;
+	Move		move;
+	bool		moved;
 
 	omen_meta_read(index, meta);
-	end = end_of_used(meta, false);
-	segment = find_last_segment(meta, end, &run);
-	if (segment != NULL && end - Min(end, used_blocks(meta)) > COMPACT_SHARE * end)
-	{
-		gap = omen_extent_longest_gap(meta, segment->runs[run].start);
-		n_blocks = Min(Min(gap.n_blocks, segment->runs[run].n_blocks), MOVE_BLOCKS);
-		if (n_blocks >= TRUNCATE_BLOCKS &&
-			(n_blocks == segment->runs[run].n_blocks || segment->n_runs < OMEN_MAX_RUNS) &&
-			omen_extent_reserve(index, gap.start, n_blocks, &reserved))
-		{
-			move_into(index, segment, run, &reserved);
-			moved = true;
-		}
-	}
+	moved = choose_move(meta, &move) &&
+		omen_extent_reserve(index, move.to, move.n_blocks, &reserved);
+	if (moved)
+		move_into(index, move.segment, move.run, &reserved);
 	pfree(meta);
 	return moved;
 }
@@ -203,6 +216,15 @@ choose_end(Relation index, const OmenMeta *meta)
 	if (have < end || have - end < TRUNCATE_BLOCKS || have - end < TRUNCATE_SHARE * have)
 		return InvalidBlockNumber;
 	return end;
+}
+
+/* Is there anything for omen_compact() or omen_truncate() to do? */
+bool
+omen_compact_is_due(Relation index, OmenMeta *meta)
+{
+	Move		move;
+
+	return choose_move(meta, &move) || choose_end(index, meta) != InvalidBlockNumber;
 }
 
 /*

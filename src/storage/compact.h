@@ -8,8 +8,11 @@
 #ifndef OMEN_COMPACT_H
 #define OMEN_COMPACT_H
 
+#include "src/storage/page_layout.h"
+
 #include "utils/rel.h"
 
+extern bool omen_compact_is_due(Relation index, OmenMeta *meta);
 extern bool omen_compact(Relation index);
 extern void omen_truncate(Relation index);
 
