@@ -35,14 +35,17 @@
 #include "src/storage/segment_writer.h"
 #include "src/storage/tail.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/autovacuum.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 /* The tail is sealed when its rows are this many bytes, unless the index has an option. */
@@ -414,6 +417,28 @@ directory_has_room(const OmenMeta *meta)
 }
 
 /*
+ * May the file be cut off?  On a standby, that makes queries of the index wait
+ * or end, as with a table; who does not want it says so by the same option of
+ * the table.
+ */
+static bool
+may_truncate(Relation index)
+{
+	Oid			table_oid = index->rd_index->indrelid;
+	Relation	table;
+	StdRdOptions *options;
+	bool		result;
+
+	if (!ConditionalLockRelationOid(table_oid, AccessShareLock))
+		return false;
+	table = table_open(table_oid, NoLock);
+	options = (StdRdOptions *) table->rd_options;
+	result = options == NULL || options->vacuum_truncate;
+	table_close(table, AccessShareLock);
+	return result;
+}
+
+/*
  * Do one piece of what is due; returns whether anything was.  The caller
  * holds the merge lock.
  */
@@ -434,7 +459,7 @@ omen_maintain_step(Relation index)
 		done = omen_compact(index);
 		omen_maintain_unlock(index, OMEN_LOCK_MARKS);
 	}
-	if (!done)
+	if (!done && may_truncate(index))
 		omen_truncate(index);
 	pfree(meta);
 
