@@ -56,6 +56,7 @@ extern int	omen_am_build_shared_memory;
 extern int	omen_am_max_maintenance_workers;
 
 extern void omen_am_init(void);
+extern void omen_am_resident_init(void);	/* am_resident.c */
 extern bytea *omen_am_options(Datum reloptions, bool validate);
 extern int	omen_am_option_m(Relation index);
 extern int	omen_am_option_ef_construction(Relation index);

@@ -32,6 +32,7 @@ static relopt_kind omen_relopt_kind;
 void
 omen_am_init(void)
 {
+	omen_am_resident_init();
 	omen_relopt_kind = add_reloption_kind();
 	add_int_reloption(omen_relopt_kind, "m", "Links of a node on each side of its making",
 					  OMEN_DEFAULT_M, OMEN_MIN_M, OMEN_MAX_M, AccessExclusiveLock);

@@ -14,6 +14,7 @@
 #include "src/am/maintain_worker.h"
 #include "src/storage/extent.h"
 #include "src/storage/page_reader.h"
+#include "src/storage/resident.h"
 #include "src/storage/segment_writer.h"
 #include "src/storage/tail.h"
 
@@ -315,6 +316,7 @@ omen_am_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		return stats;
 
 	maintain(info->index);
+	omen_resident_sweep();
 
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));

@@ -3,8 +3,10 @@
  * scan_segment.c
  *	  One sealed segment as a scan sees it: nodes in pages, found by search.
  *
- * The node source reads the columns NODES and CODES.  Per expansion it pins
- * the pages of the neighbours, computes, and lets go.
+ * There are two node sources over the columns NODES and CODES.  One reads
+ * pages: per expansion it pins those of the neighbours, computes, and lets go.
+ * The other reads a resident copy of the columns: pointers, and nothing to let
+ * go of.  Both give the same answers bit by bit.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,7 +32,104 @@
 
 #define RUN_EXPANSIONS 256
 
-/* ---- the node source ---- */
+#define CACHE_LINE 64
+
+/* Of a long code, so much is asked for; the hardware streams the rest. */
+#define PREFETCH_MAX_BYTES 1024
+
+/* ---- the node source over a resident copy ---- */
+
+static void
+prefetch_lines(const char *from, uint32 n_bytes)
+{
+	for (uint32 i = 0; i < n_bytes; i += CACHE_LINE)
+		__builtin_prefetch(from + i);
+}
+
+static void
+resident_prefetch_links(OmenNodeSource *source, uint32 node)
+{
+	OmenScanSegment *scan = (OmenScanSegment *) source;
+
+	prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_NODES, node),
+				   scan->nodes.shape.body_bytes);
+}
+
+/* The whole list is copied; counting instead of stopping needs no branches. */
+static int
+resident_links(OmenNodeSource *source, uint32 node, uint32 *out)
+{
+	OmenScanSegment *scan = (OmenScanSegment *) source;
+	const uint32 *links = (const uint32 *) omen_resident_body(scan->resident, OMEN_COLUMN_NODES, node);
+	uint32		max_links = scan->nodes.shape.body_bytes / sizeof(uint32);
+	uint32		n = 0;
+
+	for (uint32 i = 0; i < max_links; i++)
+	{
+		out[i] = links[i];
+		n += links[i] != OMEN_NO_NODE;
+	}
+	return n;
+}
+
+static void
+resident_prefetch_codes(OmenNodeSource *source, const uint32 *nodes, int n)
+{
+	OmenScanSegment *scan = (OmenScanSegment *) source;
+	uint32		n_bytes = Min(scan->resident->strides[OMEN_COLUMN_CODES - 1], PREFETCH_MAX_BYTES);
+
+	for (int i = 0; i < n; i++)
+		prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_CODES, nodes[i]), n_bytes);
+}
+
+/* The code that a stored reference names, in a copy: BYTES is one range there. */
+static OmenCodeRef
+resident_reference(OmenScanSegment *scan, const void *body)
+{
+	OmenStoredRef stored;
+	OmenCodeRef ref = {0};
+
+	memcpy(&stored, body, sizeof(stored));
+	ref.bytes = (const uint8 *) omen_resident_body(scan->resident, OMEN_COLUMN_BYTES, 0) + stored.offset;
+	ref.n_bytes = stored.n_bytes;
+	return ref;
+}
+
+/* Keys of n records of CODES, CENTRES or SAMPLES. */
+static void
+resident_column_keys(OmenScanSegment *scan, OmenColumnId column,
+					 const uint32 *records, int n, float *out)
+{
+	const void *heads[OMEN_READER_BATCH];
+	const void *bodies[OMEN_READER_BATCH];
+	OmenCodeRef refs[OMEN_READER_BATCH];
+
+	for (int from = 0; from < n; from += OMEN_READER_BATCH)
+	{
+		int			count = Min(n - from, OMEN_READER_BATCH);
+
+		for (int i = 0; i < count; i++)
+		{
+			heads[i] = omen_resident_head(scan->resident, column, records[from + i]);
+			bodies[i] = omen_resident_body(scan->resident, column, records[from + i]);
+			if (scan->codec->variable)
+			{
+				refs[i] = resident_reference(scan, bodies[i]);
+				bodies[i] = &refs[i];
+			}
+		}
+		scan->codec->keys(scan->codec, scan->query, count, heads,
+						  (const uint8 *const *) bodies, out + from);
+	}
+}
+
+static void
+resident_keys(OmenNodeSource *source, const uint32 *nodes, int n, float *out)
+{
+	resident_column_keys((OmenScanSegment *) source, OMEN_COLUMN_CODES, nodes, n, out);
+}
+
+/* ---- the node source over pages ---- */
 
 static void
 source_prefetch_links(OmenNodeSource *source, uint32 node)
@@ -77,6 +176,16 @@ referred_code(OmenScanSegment *scan, const void *body, OmenCodeRef *ref)
 	return (const uint8 *) ref;
 }
 
+/* The same, from the copy if there is one. */
+static const uint8 *
+stored_code(OmenScanSegment *scan, const void *body, OmenCodeRef *ref)
+{
+	if (scan->resident == NULL)
+		return referred_code(scan, body, ref);
+	*ref = resident_reference(scan, body);
+	return (const uint8 *) ref;
+}
+
 /* Keys of records whose codes differ in length, one by one. */
 static void
 variable_keys(OmenScanSegment *scan, const OmenColumnView *view,
@@ -105,6 +214,11 @@ column_keys(OmenScanSegment *scan, const OmenColumnView *view,
 	const void *heads[OMEN_READER_BATCH];
 	const void *bodies[OMEN_READER_BATCH];
 
+	if (scan->resident)
+	{
+		resident_column_keys(scan, view->column, records, n, out);
+		return;
+	}
 	if (scan->codec->variable)
 	{
 		variable_keys(scan, view, records, n, out);
@@ -130,6 +244,20 @@ source_keys(OmenNodeSource *source, const uint32 *nodes, int n, float *out)
 
 	column_keys(scan, &scan->codes, nodes, n, out);
 }
+
+static const OmenNodeSource page_source = {
+	.prefetch_links = source_prefetch_links,
+	.links = source_links,
+	.prefetch_codes = source_prefetch_codes,
+	.keys = source_keys
+};
+
+static const OmenNodeSource resident_source = {
+	.prefetch_links = resident_prefetch_links,
+	.links = resident_links,
+	.prefetch_codes = resident_prefetch_codes,
+	.keys = resident_keys
+};
 
 /* ---- routing: where to begin ---- */
 
@@ -170,6 +298,20 @@ nearest_records(OmenScanSegment *scan, const OmenColumnView *view, uint32 first,
 	return n_found;
 }
 
+/* A record, from the copy if there is one, else from its page. */
+static void
+read_record(OmenScanSegment *scan, const OmenColumnView *view, uint32 record,
+			const void **head, const void **body)
+{
+	if (scan->resident && record < view->n_records)
+	{
+		*head = omen_resident_head(scan->resident, view->column, record);
+		*body = omen_resident_body(scan->resident, view->column, record);
+	}
+	else
+		omen_reader_one(scan->reader, view, record, head, body);
+}
+
 /* What a routing record carries beside its code. */
 static uint32
 routing_payload(OmenScanSegment *scan, const OmenColumnView *view, uint32 record)
@@ -178,7 +320,7 @@ routing_payload(OmenScanSegment *scan, const OmenColumnView *view, uint32 record
 	const void *body;
 	uint32		payload;
 
-	omen_reader_one(scan->reader, view, record, &head, &body);
+	read_record(scan, view, record, &head, &body);
 	memcpy(&payload, (const char *) head + scan->codec->factor_bytes, sizeof(payload));
 	return payload;
 }
@@ -201,7 +343,7 @@ find_term_seeds(OmenScanSegment *scan, OmenCandidate *seeds)
 		const void *head;
 		const void *body;
 
-		omen_reader_one(scan->reader, &scan->terms, records[i], &head, &body);
+		read_record(scan, &scan->terms, records[i], &head, &body);
 		memcpy(nodes + n_nodes, body, OMEN_TERM_NODES * sizeof(uint32));
 		n_nodes += OMEN_TERM_NODES;
 	}
@@ -260,10 +402,8 @@ omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *me
 					   OmenSearch *search)
 {
 	memset(scan, 0, sizeof(*scan));
-	scan->source.prefetch_links = source_prefetch_links;
-	scan->source.links = source_links;
-	scan->source.prefetch_codes = source_prefetch_codes;
-	scan->source.keys = source_keys;
+	scan->resident = omen_resident_attach(index, segment);
+	scan->source = scan->resident ? resident_source : page_source;
 	scan->segment = segment;
 	scan->codec = codec;
 	scan->query = query;
@@ -409,8 +549,8 @@ omen_scan_segment_bound(OmenScanSegment *scan, uint32 node)
 
 	if (scan->query == NULL)
 		return 0;
-	omen_reader_one(scan->reader, &scan->codes, node, &factors, &body);
-	code = scan->codec->variable ? referred_code(scan, body, &ref) : body;
+	read_record(scan, &scan->codes, node, &factors, &body);
+	code = scan->codec->variable ? stored_code(scan, body, &ref) : body;
 	return scan->codec->lower_bound(scan->codec, scan->query, factors, code);
 }
 

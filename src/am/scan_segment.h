@@ -12,6 +12,7 @@
 #include "src/am/candidate_pool.h"
 #include "src/graph/graph_search.h"
 #include "src/storage/blob.h"
+#include "src/storage/resident.h"
 
 typedef struct OmenScanSegment
 {
@@ -19,6 +20,7 @@ typedef struct OmenScanSegment
 	const OmenSegment *segment;
 	const OmenCodec *codec;
 	const OmenQuery *query;		/* NULL: no distances, any order */
+	const OmenResident *resident;	/* NULL: read pages */
 	OmenReader *reader;
 	OmenReader *bytes_reader;	/* of BYTES, so that a reference and what it names are pinned together */
 	MemoryContext context;

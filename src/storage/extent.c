@@ -30,6 +30,7 @@
 
 #include "access/xlog.h"
 #include "access/xloginsert.h"
+#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -185,6 +186,7 @@ init_entry(OmenSegment *segment, uint8 kind, uint8 state, uint32 n_blocks)
 	segment->kind = kind;
 	segment->state = state;
 	segment->n_blocks = n_blocks;
+	segment->stamp = Max(pg_prng_uint32(&pg_global_prng_state), 1);
 	segment->null_list = OMEN_NO_LIST;
 	segment->undirected_list = OMEN_NO_LIST;
 }

@@ -26,7 +26,14 @@
 
 #define ACCESS_METHOD_NAME "omenhnsw"
 
-/* Is it an index of ours at all? */
+bool
+omen_index_is_ours(Relation relation)
+{
+	return relation->rd_rel->relkind == RELKIND_INDEX &&
+		relation->rd_rel->relam == get_index_am_oid(ACCESS_METHOD_NAME, true);
+}
+
+/* Raise an error that says why a relation is not an index of ours. */
 static void
 check_kind(Relation relation)
 {
@@ -42,7 +49,7 @@ check_kind(Relation relation)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not an index", name)));
-	if (relation->rd_rel->relam != get_index_am_oid(ACCESS_METHOD_NAME, true))
+	if (!omen_index_is_ours(relation))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not an %s index", name, ACCESS_METHOD_NAME)));

@@ -20,6 +20,7 @@ typedef struct OmenIndexRelation
 	LOCKMODE	index_lock;
 } OmenIndexRelation;
 
+extern bool omen_index_is_ours(Relation relation);
 extern void omen_index_open(OmenIndexRelation *opened, Oid index_oid,
 							LOCKMODE table_lock, LOCKMODE index_lock);
 extern void omen_index_close(OmenIndexRelation *opened);

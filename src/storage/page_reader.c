@@ -28,6 +28,7 @@
 #include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
+#include "utils/spccache.h"
 
 /* 4 bytes each: 1 MB a backend, which remembers 2 GB of index. */
 #define RECENT_SLOTS (1 << 18)
@@ -78,6 +79,8 @@ omen_reader_init(OmenReader *reader, Relation index)
 	reader->index = index;
 	reader->context = CurrentMemoryContext;
 	reader->copies = RecoveryInProgress();
+	reader->io_concurrency = get_tablespace_io_concurrency(index->rd_rel->reltablespace);
+	reader->last_begun = InvalidBlockNumber;
 }
 
 /* Unpin all pages; pointers handed out are void. */
@@ -280,16 +283,80 @@ prefetch_record(const OmenReader *reader, const OmenColumnShape *shape,
 		__builtin_prefetch(body + i);
 }
 
+/* Is the page of a block where it was last seen?  A look without lock: a hint. */
+static inline bool
+seen_in_buffers(Relation index, BlockNumber block)
+{
+	Buffer		buffer = recent_buffers[recent_slot(index, block)];
+	BufferTag	tag;
+
+	if (buffer <= 0)
+		return false;
+#if PG_VERSION_NUM >= 160000
+	InitBufferTag(&tag, &RelationLocator(index), MAIN_FORKNUM, block);
+	return BufferTagsEqual(&GetBufferDescriptor(buffer - 1)->tag, &tag);
+#else
+	INIT_BUFFERTAG(tag, RelationLocator(index), MAIN_FORKNUM, block);
+	return BUFFERTAGS_EQUAL(GetBufferDescriptor(buffer - 1)->tag, tag);
+#endif
+}
+
+/*
+ * Have the kernel read a block that is not in shared buffers; if it is there,
+ * remember where.  Returns whether a read was begun.
+ */
+static bool
+begin_read(OmenReader *reader, BlockNumber block)
+{
+	PrefetchBufferResult result = PrefetchBuffer(reader->index, MAIN_FORKNUM, block);
+
+	if (BufferIsValid(result.recent_buffer))
+		recent_buffers[recent_slot(reader->index, block)] = result.recent_buffer;
+	return result.initiated_io;
+}
+
+/*
+ * Begin to read the pages of n records that are not in shared buffers, all at
+ * once instead of each when it is needed, but no more than the setting
+ * effective_io_concurrency allows.
+ */
+static void
+begin_reads(OmenReader *reader, const OmenColumnView *view, const uint32 *pages, int n)
+{
+	int			n_begun = 0;
+
+	if (reader->io_concurrency == 0 || RelationUsesLocalBuffers(reader->index))
+		return;
+	for (int i = 0; i < n && n_begun < reader->io_concurrency; i++)
+	{
+		BlockNumber block = physical_block(reader, view, pages[i]);
+		bool		asked = false;
+
+		if (likely(seen_in_buffers(reader->index, block)))
+			continue;
+		for (int j = 0; j < i && !asked; j++)
+			asked = pages[j] == pages[i];
+		if (!asked)
+			n_begun += begin_read(reader, block);
+	}
+}
+
 void
 omen_reader_prefetch(OmenReader *reader, const OmenColumnView *view, uint32 record)
 {
 	const OmenColumnShape *shape = &view->shape;
+	BlockNumber block;
 	uint32		page;
 
-	if (reader->copies || shape->per_page == 0 || record >= view->n_records || recent_buffers == NULL)
+	if (shape->per_page == 0 || record >= view->n_records)
 		return;
 	page = omen_column_page(shape, record);
-	prefetch_record(reader, shape, physical_block(reader, view, page), record - page * shape->per_page);
+	block = physical_block(reader, view, page);
+	if (!reader->copies)
+		prefetch_record(reader, shape, block, record - page * shape->per_page);
+	if (block != reader->last_begun)
+		begin_reads(reader, view, &page, 1);
+	reader->last_begun = block;
 }
 
 static void
@@ -343,8 +410,10 @@ omen_reader_records(OmenReader *reader, const OmenColumnView *view, const uint32
 	uint32		slots[OMEN_READER_BATCH];
 	int			i;
 
+	if (n <= 0)
+		return 0;
 	n = Min(n, OMEN_READER_BATCH);
-	if (unlikely(reader->copies || view->shape.per_page == 0))
+	if (unlikely(view->shape.per_page == 0))
 	{
 		for (i = 0; i < n; i++)
 			if (!omen_reader_record(reader, view, records[i], &heads[i], &bodies[i]))
@@ -356,9 +425,22 @@ omen_reader_records(OmenReader *reader, const OmenColumnView *view, const uint32
 	{
 		check_record(reader, view, records[i]);
 		pages[i] = omen_column_page(&view->shape, records[i]);
+	}
+	if (unlikely(reader->copies))
+	{
+		begin_reads(reader, view, pages, Min(n, OMEN_READER_COPIES));
+		for (i = 0; i < n; i++)
+			if (!omen_reader_record(reader, view, records[i], &heads[i], &bodies[i]))
+				break;
+		return i;
+	}
+
+	for (i = 0; i < n; i++)
+	{
 		slots[i] = records[i] - pages[i] * view->shape.per_page;
 		prefetch_record(reader, &view->shape, physical_block(reader, view, pages[i]), slots[i]);
 	}
+	begin_reads(reader, view, pages, n);
 	for (i = 0; i < n; i++)
 		if (!place_record(reader, view, pages[i], slots[i], &heads[i], &bodies[i]))
 			break;

@@ -19,6 +19,7 @@
 
 #include "src/storage/extent.h"
 #include "src/storage/page_reader.h"
+#include "src/storage/resident.h"
 
 #include "access/xloginsert.h"
 #include "commands/vacuum.h"
@@ -223,6 +224,7 @@ omen_segment_publish(Relation index, uint32 segment_id,
 					 const uint32 *replaced, int n_replaced)
 {
 	uint64		retire_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
+	OmenSegment retired[OMEN_MAX_SEGMENTS];
 	OmenMetaChange change;
 
 	omen_meta_change_begin(index, &change);
@@ -234,8 +236,11 @@ omen_segment_publish(Relation index, uint32 segment_id,
 
 		old->state = OMEN_STATE_RETIRED;
 		old->retire_xid = retire_xid;
+		retired[i] = *old;
 	}
 	omen_meta_change_commit(&change);
+	for (int i = 0; i < n_replaced; i++)
+		omen_resident_drop(index, &retired[i]);
 }
 
 /* Set bits in one page of the DEAD column: words are added to what is there. */
