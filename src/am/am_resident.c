@@ -18,7 +18,7 @@
 #include "utils/timestamp.h"
 
 /*
- * A million vectors of 128 dimensions take 320 MB.  The memory is page cache,
+ * A million vectors of 128 dimensions take 300 MB.  The memory is page cache,
  * which the kernel takes back when something else needs it, so the limit need
  * not be small; it is there for the disk's sake, too.
  */

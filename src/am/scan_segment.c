@@ -560,7 +560,7 @@ omen_scan_segment_tid(OmenScanSegment *scan, uint32 entry)
 	const void *head;
 	const void *body;
 
-	omen_reader_one(scan->reader, &scan->tids, entry, &head, &body);
+	read_record(scan, &scan->tids, entry, &head, &body);
 	return *(const OmenTidEntry *) body;
 }
 

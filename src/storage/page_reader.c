@@ -35,6 +35,9 @@
 
 static Buffer *recent_buffers = NULL;
 
+/* In place of a buffer: a read from disk has been begun, ask for no other. */
+#define READ_BEGUN (-1)
+
 #if PG_VERSION_NUM >= 160000
 #define RelationLocator(rel) ((rel)->rd_locator)
 #define LocatorNumber(locator) ((locator).relNumber)
@@ -61,7 +64,7 @@ omen_read_recent(Relation index, BlockNumber block, BufferAccessStrategy strateg
 	if (unlikely(RelationUsesLocalBuffers(index)))
 		return ReadBufferExtended(index, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
 	buffer = recent_buffers[slot];
-	if (likely(buffer != InvalidBuffer) &&
+	if (likely(buffer > 0) &&
 		likely(ReadRecentBuffer(RelationLocator(index), MAIN_FORKNUM, block, buffer)))
 		return buffer;
 
@@ -80,7 +83,6 @@ omen_reader_init(OmenReader *reader, Relation index)
 	reader->context = CurrentMemoryContext;
 	reader->copies = RecoveryInProgress();
 	reader->io_concurrency = get_tablespace_io_concurrency(index->rd_rel->reltablespace);
-	reader->last_begun = InvalidBlockNumber;
 }
 
 /* Unpin all pages; pointers handed out are void. */
@@ -283,15 +285,18 @@ prefetch_record(const OmenReader *reader, const OmenColumnShape *shape,
 		__builtin_prefetch(body + i);
 }
 
-/* Is the page of a block where it was last seen?  A look without lock: a hint. */
+/*
+ * Is the page of a block where it was last seen, or on its way from disk?  A
+ * look without lock: a hint.
+ */
 static inline bool
-seen_in_buffers(Relation index, BlockNumber block)
+is_at_hand(Relation index, BlockNumber block)
 {
 	Buffer		buffer = recent_buffers[recent_slot(index, block)];
 	BufferTag	tag;
 
 	if (buffer <= 0)
-		return false;
+		return buffer == READ_BEGUN;
 #if PG_VERSION_NUM >= 160000
 	InitBufferTag(&tag, &RelationLocator(index), MAIN_FORKNUM, block);
 	return BufferTagsEqual(&GetBufferDescriptor(buffer - 1)->tag, &tag);
@@ -310,8 +315,8 @@ begin_read(OmenReader *reader, BlockNumber block)
 {
 	PrefetchBufferResult result = PrefetchBuffer(reader->index, MAIN_FORKNUM, block);
 
-	if (BufferIsValid(result.recent_buffer))
-		recent_buffers[recent_slot(reader->index, block)] = result.recent_buffer;
+	recent_buffers[recent_slot(reader->index, block)] =
+		BufferIsValid(result.recent_buffer) ? result.recent_buffer : READ_BEGUN;
 	return result.initiated_io;
 }
 
@@ -330,13 +335,8 @@ begin_reads(OmenReader *reader, const OmenColumnView *view, const uint32 *pages,
 	for (int i = 0; i < n && n_begun < reader->io_concurrency; i++)
 	{
 		BlockNumber block = physical_block(reader, view, pages[i]);
-		bool		asked = false;
 
-		if (likely(seen_in_buffers(reader->index, block)))
-			continue;
-		for (int j = 0; j < i && !asked; j++)
-			asked = pages[j] == pages[i];
-		if (!asked)
+		if (unlikely(!is_at_hand(reader->index, block)))
 			n_begun += begin_read(reader, block);
 	}
 }
@@ -354,9 +354,7 @@ omen_reader_prefetch(OmenReader *reader, const OmenColumnView *view, uint32 reco
 	block = physical_block(reader, view, page);
 	if (!reader->copies)
 		prefetch_record(reader, shape, block, record - page * shape->per_page);
-	if (block != reader->last_begun)
-		begin_reads(reader, view, &page, 1);
-	reader->last_begun = block;
+	begin_reads(reader, view, &page, 1);
 }
 
 static void

@@ -24,7 +24,6 @@ typedef struct OmenReader
 	MemoryContext context;		/* of its memory: the current one at init */
 	bool		copies;			/* hand out copies of records, not pointers into pages */
 	int			io_concurrency; /* reads from disk to have under way; 0: none ahead */
-	BlockNumber last_begun;		/* of the last omen_reader_prefetch() */
 	int			n_pins;
 	BlockNumber blocks[OMEN_READER_PINS];
 	Buffer		buffers[OMEN_READER_PINS];
