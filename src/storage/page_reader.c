@@ -35,6 +35,15 @@
 
 static Buffer *recent_buffers = NULL;
 
+/*
+ * So many calls of begin_reads() after a page was not where it was last seen
+ * look for others: looking at each page's buffer twice would cost a search in
+ * cached pages 4 %.
+ */
+#define LOOK_AHEAD_CALLS 64
+
+static int	look_ahead = 0;
+
 /* In place of a buffer: a read from disk has been begun, ask for no other. */
 #define READ_BEGUN (-1)
 
@@ -70,6 +79,7 @@ omen_read_recent(Relation index, BlockNumber block, BufferAccessStrategy strateg
 
 	buffer = ReadBufferExtended(index, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
 	recent_buffers[slot] = buffer;
+	look_ahead = LOOK_AHEAD_CALLS;
 	return buffer;
 }
 
@@ -330,8 +340,9 @@ begin_reads(OmenReader *reader, const OmenColumnView *view, const uint32 *pages,
 {
 	int			n_begun = 0;
 
-	if (reader->io_concurrency == 0 || RelationUsesLocalBuffers(reader->index))
+	if (likely(look_ahead == 0) || reader->io_concurrency == 0 || RelationUsesLocalBuffers(reader->index))
 		return;
+	look_ahead--;
 	for (int i = 0; i < n && n_begun < reader->io_concurrency; i++)
 	{
 		BlockNumber block = physical_block(reader, view, pages[i]);
