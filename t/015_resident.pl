@@ -173,6 +173,42 @@ cmp_ok($node->safe_psql('postgres', 'SELECT coalesce(sum(bytes), 0) FROM omenvec
 	'<=', 1048576, 'all copies together keep the limit');
 set_memory($node, '100MB');
 
+# ---- files that are not what they should be ----
+
+# What a file becomes, and what must come of it: the answers of pages, and a
+# new file when one is made again.
+my $good = answers($node, 'second');
+my %damage = (
+	'cut short' => sub { truncate $_[0], -s($_[0]) - 4096 },
+	'empty' => sub { truncate $_[0], 0 },
+	'of another key' => sub { change_byte($_[0], 26) },
+	'of another length' => sub { change_byte($_[0], 48) },
+	'of another layout' => sub { change_byte($_[0], 80) },
+	'unreadable' => sub { chmod 0, $_[0] });
+
+sub change_byte
+{
+	my ($path, $at) = @_;
+
+	open my $handle, '+<', $path or die "$path: $!";
+	seek $handle, $at, 0;
+	read $handle, my $byte, 1;
+	seek $handle, $at, 0;
+	print $handle chr(ord($byte) ^ 1);
+	close $handle;
+}
+
+($relfile) = $node->safe_psql('postgres', "SELECT pg_relation_filenode('second_v')");
+foreach my $how (sort keys %damage)
+{
+	$node->safe_psql('postgres', "SELECT omenvec_prewarm('second_v')");
+	my ($path) = glob $node->data_dir . "/$folder/*.*.$relfile.*";
+	$damage{$how}->($path);
+	is(answers($node, 'second'), $good, "answers beside a file $how");
+	cmp_ok($node->safe_psql('postgres', "SELECT omenvec_prewarm('second_v')"), '>', 0, "a new copy in place of one $how");
+	is($node->safe_psql('postgres', "SELECT count(*) FROM omenvec_resident WHERE index = 'second_v'::regclass"), '1', 'it counts');
+}
+
 # ---- on demand ----
 
 make_table('wanted', 1, 3000);

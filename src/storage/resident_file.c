@@ -662,7 +662,8 @@ write_file(Maker *maker)
 	if (maker->problem == NULL &&
 		pg_pwrite(maker->fd, &maker->header, sizeof(maker->header), 0) != sizeof(maker->header))
 		maker->problem = "could not write its header";
-	CloseTransientFile(maker->fd);
+	if (CloseTransientFile(maker->fd) != 0 && maker->problem == NULL)
+		maker->problem = strerror(errno);	/* NFS says only now that the disk is full */
 }
 
 /* Does the directory, as it is now, still have the segment? */
