@@ -45,6 +45,13 @@
 /* A segment is not made smaller than this, however little memory there is. */
 #define MIN_SEGMENT_ROWS 1000
 
+/*
+ * What a build takes besides its rows: the processes themselves, and the
+ * searches that run.  Not more than an eighth of maintenance_work_mem is set
+ * aside for that.
+ */
+#define OVERHEAD_BYTES (8 * 1024 * 1024)
+
 /* The table is claimed in about so many ranges, of so many blocks. */
 #define WANTED_RANGES 512
 #define MIN_RANGE_BLOCKS 16
@@ -117,9 +124,10 @@ omen_am_buildphasename(int64 phase)
 static OmenSegmentLimit
 segment_limit(const BuildState *state)
 {
+	size_t		memory = (size_t) maintenance_work_mem * 1024;
 	OmenSegmentLimit limit = {
 		.row_bytes = omen_builder_row_bytes(state->meta, &state->encoder.codec),
-		.max_bytes = (size_t) maintenance_work_mem * 1024,
+		.max_bytes = memory - Min(memory / 8, OVERHEAD_BYTES),
 		.min_rows = MIN_SEGMENT_ROWS,
 		.min_last_block = state->n_blocks / MAX_BUILD_SEGMENTS,
 		.max_rows = OMEN_MAX_NODES / 4
@@ -135,7 +143,7 @@ report_split(const BuildState *state)
 	const OmenRowTotals *first = &state->first;
 	double		rows = (double) first->n * state->n_blocks / (first->last_block + 1.0);
 	double		row_bytes = (double) first->n_bytes / first->n;
-	int			wanted_mb = (int) (rows * 1.05 * row_bytes / (1024 * 1024)) + 1;
+	int			wanted_mb = (int) ((rows * 1.05 * row_bytes + OVERHEAD_BYTES) / (1024 * 1024)) + 1;
 
 	rows = Max(rows, first->n + 1.0);
 	ereport(NOTICE,
