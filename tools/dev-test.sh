@@ -182,6 +182,10 @@ run_selected()
 
 cmd_test()
 {
+    if [ "${1:-}" = --assert ]; then
+        use_assert_postgres
+        shift
+    fi
     prepare_server
     ensure_test_tools
     copy_inputs

@@ -1,0 +1,123 @@
+# shellcheck shell=bash
+#
+# dev-assert.sh: a PostgreSQL with assertions, for ./dev test --assert.
+# Sourced by ./dev.
+#
+# Built once, from the source package of the distribution, and kept in a cache
+# folder; delete that folder to build it anew.  apt gets lists and state of its
+# own, below the same folder, so neither the system's list of sources changes
+# nor is root needed for anything but missing packages.
+
+# Where it is kept.  The server of a run by root is another user, who cannot
+# look into root's home.
+assert_cache()
+{
+    if [ -n "${XDG_CACHE_HOME:-}" ]; then
+        echo "$XDG_CACHE_HOME/omenvec"
+    elif [ "$EUID" -eq 0 ]; then
+        echo /var/cache/omenvec
+    else
+        echo "$HOME/.cache/omenvec"
+    fi
+}
+
+# A command of apt, with lists and state below the current folder.
+apt_apart()
+{
+    local command=$1
+    shift
+    "$command" -q -o Dir::State="$PWD/state" -o Dir::Cache="$PWD/cache" \
+        -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$PWD/sources" \
+        -o Dir::State::status=/var/lib/dpkg/status -o APT::Sandbox::User= "$@"
+}
+
+# The system's sources, as sources of source packages, into folder $1.
+source_lists()
+{
+    local file
+    mkdir -p "$1"
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+        [ -f "$file" ] || continue
+        sed -n 's/^deb[[:blank:]]/deb-src /p' "$file" >"$1/$(basename "$file" .list)-src.list"
+    done
+    for file in /etc/apt/sources.list.d/*.sources; do
+        [ -f "$file" ] || continue
+        sed 's/^Types:.*/Types: deb-src/' "$file" >"$1/$(basename "$file" .sources)-src.sources"
+    done
+}
+
+# fetch_archive PACKAGE: the newest that can be had; mirrors do not always have all that they list.
+fetch_archive()
+{
+    local version
+    for version in $(apt_apart apt-cache showsrc --only-source "$1" |
+        sed -n 's/^Version: //p' | sort -ruV); do
+        apt_apart apt-get source --download-only --tar-only --only-source "$1=$version" && return
+    done
+    return 1
+}
+
+# fetch_postgres MAJOR FOLDER: its source, unpacked in FOLDER/source
+fetch_postgres()
+{
+    mkdir -p "$2/state/lists/partial" "$2/cache/archives/partial" "$2/source"
+    source_lists "$2/sources"
+    (
+        cd "$2" || exit
+        apt_apart apt-get update        # a source without source packages is no obstacle
+        fetch_archive "postgresql-$1" && tar -xf postgresql-*.orig.tar.* -C source --strip-components=1
+    )
+}
+
+# build_postgres SOURCE PREFIX: -O1 keeps it fast enough for tests that watch the clock
+build_postgres()
+{
+    (
+        cd "$1" &&
+            ./configure --prefix="$2" --enable-cassert --enable-debug --enable-tap-tests \
+                --without-readline --without-icu --without-zlib CFLAGS='-O1 -g' &&
+            nice make -s -j "${JOBS:-$(nproc)}" &&
+            make -s install &&
+            make -s -C contrib/pageinspect install
+    ) </dev/null
+}
+
+# Fetch, build and install into PREFIX; the stamp comes last.
+make_assert_postgres()
+{
+    local major=$1 prefix=$2 work=$2.build
+    [ ! -f "$prefix/complete" ] || return 0
+    rm -rf "$work" "$prefix"
+    mkdir -p "$work"
+    {
+        fetch_postgres "$major" "$work" && build_postgres "$work/source" "$prefix"
+    } >"$prefix.log" 2>&1 || return 1
+    rm -rf "$work"
+    touch "$prefix/complete"
+}
+
+# Sets PG_CONFIG to the one with assertions.
+use_assert_postgres()
+{
+    local cache major prefix
+    ensure_build_tools
+    ensure_test_tools
+    have bzip2 || apt_install bzip2
+    cache=$(assert_cache)
+    major=$("$pg_config" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+    prefix=$cache/postgresql-$major-assert
+    mkdir -p "$cache"
+    [ -f "$prefix/complete" ] || say "building a PostgreSQL $major with assertions in $prefix: takes some minutes, once"
+    patiently make_assert_postgres_alone "$cache" "$major" "$prefix" ||
+        { tail -n 20 "$prefix.log" >&2; die "could not build it; all of the log: $prefix.log"; }
+    PG_CONFIG=$prefix/bin/pg_config
+}
+
+# While no other ./dev does.
+make_assert_postgres_alone()
+{
+    (
+        flock 9
+        make_assert_postgres "$2" "$3"
+    ) 9>"$1/.lock"
+}
