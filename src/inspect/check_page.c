@@ -12,7 +12,6 @@
 #include "src/storage/extent.h"
 #include "src/storage/page_reader.h"
 
-#include "access/xlog.h"
 #include "miscadmin.h"
 
 /* Copy a logical block of a segment to `copy`, BLCKSZ bytes; returns its physical number. */
@@ -66,7 +65,7 @@ check_not_recycled(OmenCheck *check, const OmenSegment *segment, BlockNumber blo
 	OmenMeta   *now;
 	OmenSegment *entry;
 
-	if (!RecoveryInProgress())
+	if (!omen_replay_may_recycle())
 		return;
 	now = palloc(sizeof(OmenMeta));
 	omen_meta_read(check->index, now);

@@ -28,6 +28,7 @@
 #include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/spccache.h"
 
 /* 4 bytes each: 1 MB a backend, which remembers 2 GB of index. */
@@ -131,10 +132,21 @@ omen_column_view(OmenColumnView *view, Relation index, const OmenMeta *meta,
 		view->one_run_start = segment->runs[0].start + range->first_block;
 }
 
+/*
+ * May replay have recycled what the running query knows of?  On a standby it
+ * may, and of a query that began there so it may have after the promotion.
+ */
+bool
+omen_replay_may_recycle(void)
+{
+	return RecoveryInProgress() ||
+		(ActiveSnapshotSet() && GetActiveSnapshot()->takenDuringRecovery);
+}
+
 void
 omen_page_mismatch(Relation index, BlockNumber block)
 {
-	if (RecoveryInProgress())
+	if (omen_replay_may_recycle())
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("canceling statement due to conflict with recovery"),

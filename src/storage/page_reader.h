@@ -88,6 +88,9 @@ extern Buffer omen_read_recent(Relation index, BlockNumber block, BufferAccessSt
 extern void omen_page_check(Relation index, Buffer buffer, uint32 segment_id,
 							OmenColumnId column, uint32 column_block);
 
+/* May replay have recycled pages that the running query knows of? */
+extern bool omen_replay_may_recycle(void);
+
 /* Report a page that is not what the directory says. */
 extern void omen_page_mismatch(Relation index, BlockNumber block) pg_attribute_noreturn();
 
