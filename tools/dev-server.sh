@@ -174,7 +174,7 @@ private_install()
     bindir=$scratch/pg$("$pg_config" --bindir)
     link_folder "$("$pg_config" --pkglibdir)" bitcode
     link_folder "$("$pg_config" --sharedir)" extension
-    find "$scratch/pg" -name 'omenvec*' -delete
+    find "$scratch/pg" -name 'omenvec*' ! -type d -delete
     mkdir -p "$bindir"
     cp "$("$pg_config" --bindir)"/* "$bindir/"
     with_build_lock make_quietly DESTDIR="$scratch/pg" install >/dev/null || die "installation failed"

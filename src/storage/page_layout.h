@@ -72,7 +72,7 @@ StaticAssertDecl(sizeof(OmenPageStamp) == 16, "on-disk size of OmenPageStamp");
 #define OMEN_PAGE_CAPACITY	(OMEN_PAGE_END - OMEN_PAGE_START)
 
 #define OmenPageGetStamp(page) ((OmenPageStamp *) PageGetContents(page))
-#define OmenPageGetTrailer(page) ((OmenPageTrailer *) PageGetSpecialPointer(page))
+#define OmenPageGetTrailer(page) ((OmenPageTrailer *) PageGetSpecialPointer((Page) (page)))
 
 /*
  * Columns of a sealed segment.  A record of a column is a head and a body,
