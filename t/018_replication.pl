@@ -104,35 +104,54 @@ $past->stop('immediate');
 
 # ---- queries that outlive the promotion ----
 
-# Scans begun on the standby, $fetched rows read, before the primary uses their space again.
+# A scan begun on the standby, $fetched rows read, before the primary uses its space again.
 sub open_scan
 {
 	my ($fetched) = @_;
 	my $session = $standby->background_psql('postgres', on_error_stop => 0);
-	my $n = 0;
 
-	$session->query("\\set VERBOSITY sqlstate\nSET enable_sort = off;");
-	$session->query("BEGIN; DECLARE c CURSOR FOR SELECT id, n, hash = hash_of(v) FROM items ORDER BY v <-> vector_number(77);");
-	$n = () = $session->query("FETCH $fetched FROM c;") =~ /\|t$/mg if $fetched > 0;
-	return { session => $session, n => $n };
+	$session->query("\\set VERBOSITY terse\nSET enable_sort = off;");
+	$session->query(q{
+		BEGIN;
+		DECLARE c CURSOR FOR SELECT id, hash = hash_of(v) AS itself FROM items ORDER BY v <-> vector_number(77);});
+	$session->query("MOVE $fetched FROM c;") if $fetched > 0;
+	return { session => $session, left => -$fetched };
 }
 
-# "right", "cancelled", or what is wrong.
+# Reads the rest: "right", "cancelled", or what is wrong.
 sub close_scan
 {
 	my ($scan, $n_rows) = @_;
-	my $n = $scan->{n} + (() = $scan->{session}->query('FETCH ALL FROM c;') =~ /\|t$/mg);
-	my $error = $scan->{session}{stderr};
+
+	$scan->{session}->query(q{SELECT read_rest('c');});
+	my $said = $scan->{session}{stderr};
 
 	$scan->{session}->quit;
-	return 'cancelled' if $error =~ /^(psql:\S*\s*)?ERROR:\s+40001$/m;
-	return "error $error" if $error =~ /ERROR/;
-	return $n == $n_rows ? 'right' : "$n rows of $n_rows";
+	return 'cancelled' if $said =~ /conflict with recovery/;
+	return $said if $said !~ /read (\d+) rows, (\d+) right/;
+	$scan->{left} += $n_rows;
+	return $1 == $scan->{left} && $2 == $scan->{left} ? 'right' : "$said instead of $scan->{left}";
 }
 
 # No conflicts of the table's own: nothing is removed from it.
 $standby->append_conf('postgresql.conf', 'max_standby_streaming_delay = -1');
 $standby->reload;
+$primary->safe_psql('postgres', q{
+	CREATE FUNCTION read_rest(c refcursor) RETURNS void LANGUAGE plpgsql AS $$
+	DECLARE
+		r record;
+		n int := 0;
+		n_itself int := 0;
+	BEGIN
+		LOOP
+			FETCH c INTO r;
+			EXIT WHEN NOT FOUND;
+			n := n + 1;
+			n_itself := n_itself + r.itself::int;
+		END LOOP;
+		RAISE NOTICE 'read % rows, % right', n, n_itself;
+	END $$});
+$primary->wait_for_catchup($standby);
 my $n_rows = $standby->safe_psql('postgres', 'SELECT count(*) FROM items');
 my @scans = map { open_scan($_) } 0, 1, 100, 1000;
 

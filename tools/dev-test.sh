@@ -113,7 +113,8 @@ test_tap()
 show_tap_failures()
 {
     local file
-    grep -E '^(not ok|#|Dubious|t/|Result|Files=|  )' "$1" | tail -n 100
+    grep -A 15 '^not ok' "$1" | head -n 150
+    grep -E '^(not ok|#|Dubious|t/|Result|Files=|  )' "$1" | tail -n 60
     for file in "$scratch"/tests/tmp_check/log/*; do
         [ -f "$file" ] || continue
         echo "--- end of $(basename "$file")"
