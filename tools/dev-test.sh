@@ -113,7 +113,7 @@ test_tap()
 show_tap_failures()
 {
     local file
-    grep -A 15 '^not ok' "$1" | head -n 150
+    grep -A 12 '^# *Failed test' "$1" | head -n 200
     grep -E '^(not ok|#|Dubious|t/|Result|Files=|  )' "$1" | tail -n 60
     for file in "$scratch"/tests/tmp_check/log/*; do
         [ -f "$file" ] || continue
@@ -146,7 +146,7 @@ names_in()
 copy_inputs()
 {
     mkdir "$scratch/tests"
-    (cd "$root" && cp -r sql expected specs t demo docs install "$scratch/tests/")
+    (cd "$root" && cp -r --parents sql expected specs t demo docs install src/storage/page_layout.h "$scratch/tests/")
     [ -z "$server_user" ] || chown -R "$server_user" "$scratch/tests"
 }
 
