@@ -426,6 +426,42 @@ foreach my $trial (@trials)
 	is(join('', map { "@$_" =~ s/^ $//r } @at_last), '', "$name: right after REINDEX");
 }
 
+# ---- what a crash between two records of one row leaves ----
+
+# A row whose second and further pages are there, its first is not: the next row takes its place.
+$node->safe_psql('postgres', q{
+	CREATE TABLE torn (id bigint, v sparsevec(100000));
+	CREATE INDEX torn_v ON torn USING omenhnsw (v sparsevec_l2_ops);
+	CREATE FUNCTION long_sparse(i int) RETURNS sparsevec LANGUAGE sql IMMUTABLE AS $$
+		SELECT ('{' || string_agg(format('%s:%s', j, 1 + hashint4(i * 65536 + j) & 1023), ',' ORDER BY j) || '}/100000')::sparsevec
+		FROM generate_series(1, 12000) AS j $$;
+	INSERT INTO torn SELECT i, long_sparse(i) FROM generate_series(1, 5) AS i;
+});
+my $torn = file_of('torn_v');
+
+foreach my $row (1 .. 4)
+{
+	$node->stop;
+	my $file = OmenPages->new($torn);
+	my $tail = $file->entry('TAIL');
+	my @firsts = grep { my $page = $file->block($tail, $_);
+		$file->get($page + 24, 'OmenPageStamp', 'segment_id') == $file->seg($tail, 'id')
+		  && $file->get($page + 24, 'OmenPageStamp', 'column') == 0 } 0 .. $file->seg($tail, 'n_blocks') - 1;
+
+	$file->write_bytes($file->block($tail, $firsts[-1]), "\0" x $BLOCK);
+	$file->close_file;
+	$node->start;
+	# In a crash the row's transaction would have come to nothing.
+	$node->safe_psql('postgres', "DELETE FROM torn WHERE ctid = (SELECT max(ctid) FROM torn)");
+	$node->safe_psql('postgres', "INSERT INTO torn VALUES (30, '{1:1}/100000')") if $row == 3;
+	$node->safe_psql('postgres', "INSERT INTO torn SELECT 10 + $row, long_sparse(10 + $row)");
+	is( $node->safe_psql('postgres', "SET enable_seqscan = off; SET enable_sort = off;
+			SELECT count(*) = (SELECT count(*) FROM torn) FROM (SELECT id FROM torn ORDER BY v <-> long_sparse(10 + $row)) AS s;
+			SELECT problem FROM omenvec_check('torn_v')"),
+		't', scalar(@firsts) . " long rows, the last begun only: the next one is found");
+	$node->safe_psql('postgres', "INSERT INTO torn SELECT 20 + $row, long_sparse(20 + $row)") if $row % 2;
+}
+
 my @crashes = grep { /terminated by signal|PANIC|TRAP:|57014/ } split /\n/, slurp_file($node->logfile);
 is(join("\n", @crashes), '', 'no crash, nothing hangs');
 

@@ -146,6 +146,8 @@ omen_check_tail(OmenCheck *check, const OmenSegment *tail)
 	{
 		if (read_page(&state, block, 0))
 			block += check_page(&state, block);
+		else if (read_page(&state, block, OMEN_ROWS_CONTINUED))
+			block++;			/* of a row that a crash has cut off, behind a short one in its place */
 		else
 			block = check_rest(&state, block);
 	}

@@ -111,20 +111,33 @@ omen_tail_parse_row(const OmenMeta *meta, const char *from, uint32 available,
 
 /* ---- finding the place to append ---- */
 
-/* Does the block bear the tail's stamp? */
-static bool
-block_in_use(Relation index, const OmenSegment *tail, uint32 logical_block)
+/* What a block of a tail is: not in use, or the beginning or continuation of rows. */
+typedef enum BlockUse
+{
+	BLOCK_UNUSED,
+	BLOCK_BEGINS,
+	BLOCK_CONTINUES
+} BlockUse;
+
+static BlockUse
+block_use(Relation index, const OmenSegment *tail, uint32 logical_block)
 {
 	Buffer		buffer = omen_read_recent(index, omen_extent_block(index, tail, logical_block), NULL);
-	bool		result;
+	Page		page = BufferGetPage(buffer);
+	BlockUse	result = BLOCK_UNUSED;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	result = omen_tail_owns_page(BufferGetPage(buffer), tail->id, logical_block);
+	if (omen_tail_owns_page(page, tail->id, logical_block))
+		result = OmenPageGetStamp(page)->column == OMEN_ROWS_CONTINUED ? BLOCK_CONTINUES : BLOCK_BEGINS;
 	UnlockReleaseBuffer(buffer);
 	return result;
 }
 
-/* How many blocks are in use, by bisection. */
+/*
+ * How many blocks are in use, by bisection.  The further pages of a long row
+ * are written before its first, so a crash may leave them without it: they
+ * count only if the first is there, for readers stop where it is not.
+ */
 uint32
 omen_tail_used_blocks(Relation index, const OmenSegment *tail)
 {
@@ -134,11 +147,15 @@ omen_tail_used_blocks(Relation index, const OmenSegment *tail)
 	while (low < high)
 	{
 		uint32		middle = low + (high - low) / 2;
+		uint32		first = middle;
+		BlockUse	use = block_use(index, tail, first);
 
-		if (block_in_use(index, tail, middle))
+		while (use == BLOCK_CONTINUES && first > low)
+			use = block_use(index, tail, --first);
+		if (use != BLOCK_UNUSED)
 			low = middle + 1;
 		else
-			high = middle;
+			high = first;
 	}
 	return low;
 }
@@ -168,7 +185,8 @@ load_cursor(Relation index, OmenTailCursor *cursor)
 	}
 	cursor->tail = *tail;
 	if (last_append.index == RelationGetRelid(index) && last_append.tail_id == tail->id &&
-		last_append.block < tail->n_blocks && block_in_use(index, tail, last_append.block))
+		last_append.block < tail->n_blocks &&
+		block_use(index, tail, last_append.block) == BLOCK_BEGINS)
 	{
 		cursor->block = last_append.block;
 		return;
