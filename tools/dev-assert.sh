@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 #
-# dev-assert.sh: a PostgreSQL with assertions, for ./dev test --assert.
-# Sourced by ./dev.
+# dev-assert.sh: a PostgreSQL with assertions, for ./dev test --assert, and one
+# that tells valgrind of its allocations, for ./dev test --valgrind.  Sourced by
+# ./dev.
 #
 # Built once, from the source package of the distribution, and kept in a cache
 # folder; delete that folder to build it anew.  apt gets lists and state of its
@@ -69,35 +70,36 @@ fetch_postgres()
     )
 }
 
-# build_postgres SOURCE PREFIX: -O1 keeps it fast enough for tests that watch the clock
+# build_postgres SOURCE PREFIX FLAGS: -O1 keeps it fast enough for tests that watch the clock
 build_postgres()
 {
     (
         cd "$1" &&
             ./configure --prefix="$2" --enable-cassert --enable-debug --enable-tap-tests \
-                --without-readline --without-icu --without-zlib CFLAGS='-O1 -g' &&
+                --without-readline --without-icu --without-zlib CFLAGS="-O1 -g $3" &&
             nice make -s -j "${JOBS:-$(nproc)}" &&
             make -s install &&
-            make -s -C contrib/pageinspect install
+            make -s -C contrib/pageinspect install &&
+            cp src/tools/valgrind.supp "$2/share/"
     ) </dev/null
 }
 
-# Fetch, build and install into PREFIX; the stamp comes last.
-make_assert_postgres()
+# make_postgres MAJOR PREFIX FLAGS: fetch, build and install; the stamp comes last.
+make_postgres()
 {
     local major=$1 prefix=$2 work=$2.build
     [ ! -f "$prefix/complete" ] || return 0
     rm -rf "$work" "$prefix"
     mkdir -p "$work"
     {
-        fetch_postgres "$major" "$work" && build_postgres "$work/source" "$prefix"
+        fetch_postgres "$major" "$work" && build_postgres "$work/source" "$prefix" "$3"
     } >"$prefix.log" 2>&1 || return 1
     rm -rf "$work"
     touch "$prefix/complete"
 }
 
-# Sets PG_CONFIG to the one with assertions.
-use_assert_postgres()
+# use_own_postgres NAME [FLAG]: sets PG_CONFIG to that of the cached build of this name.
+use_own_postgres()
 {
     local cache major prefix
     ensure_build_tools
@@ -105,19 +107,44 @@ use_assert_postgres()
     have bzip2 || apt_install bzip2
     cache=$(assert_cache)
     major=$("$pg_config" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
-    prefix=$cache/postgresql-$major-assert
+    prefix=$cache/postgresql-$major-$1
     mkdir -p "$cache"
-    [ -f "$prefix/complete" ] || say "building a PostgreSQL $major with assertions in $prefix: takes some minutes, once"
-    patiently make_assert_postgres_alone "$cache" "$major" "$prefix" ||
+    [ -f "$prefix/complete" ] || say "building a PostgreSQL $major for --$1 in $prefix: takes some minutes, once"
+    patiently make_postgres_alone "$major" "$prefix" "${2:-}" ||
         { tail -n 20 "$prefix.log" >&2; die "could not build it; all of the log: $prefix.log"; }
     PG_CONFIG=$prefix/bin/pg_config
 }
 
 # While no other ./dev does.
-make_assert_postgres_alone()
+make_postgres_alone()
 {
     (
         flock 9
-        make_assert_postgres "$2" "$3"
-    ) 9>"$1/.lock"
+        make_postgres "$@"
+    ) 9>"$2.lock"
+}
+
+# A program to start in place of postgres: the same, all its processes under
+# valgrind.  Leaks are not looked for: PostgreSQL frees by context, or by exit.
+write_valgrind_postgres()
+{
+    cat >"$scratch/valgrind-postgres" <<END
+#!/bin/sh
+exec valgrind -q --leak-check=no --trace-children=yes --error-limit=no --num-callers=25 \\
+    --suppressions='$("$pg_config" --sharedir)/valgrind.supp' \\
+    --log-file='$scratch/valgrind.%p.log' '$bindir/postgres' "\$@"
+END
+    chmod 755 "$scratch/valgrind-postgres"
+}
+
+# What valgrind has found counts as one test.
+report_valgrind()
+{
+    local file bad=0
+    for file in "$scratch"/valgrind.*.log; do
+        [ -s "$file" ] || continue
+        bad=1
+        head -n 60 "$file"
+    done
+    report valgrind $((1 - bad)) $bad
 }

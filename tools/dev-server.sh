@@ -10,6 +10,7 @@
 
 pg_config=          # of the server in use
 bindir=             # of the private installation
+postgres_program=   # what to start in place of postgres, if anything
 
 unset "${!PGDATA@}" "${!PGHOST@}" PGPORT PGUSER PGDATABASE PGOPTIONS PGSERVICE PGPASSFILE
 umask 022
@@ -222,7 +223,7 @@ start_server()
         echo "port = 5432"
         for setting in "$@"; do echo "${setting%%=*} = '${setting#*=}'"; done
     } >>"$data/postgresql.conf"
-    (cd "$scratch" && as_server pg_ctl -D "$data" -l "$log" -w -s start) || {
+    (cd "$scratch" && as_server pg_ctl -D "$data" -l "$log" -p "${postgres_program:-$bindir/postgres}" -w -s start) || {
         tail -n 20 "$log" >&2
         die "could not start the scratch server"
     }

@@ -183,17 +183,29 @@ run_selected()
 
 cmd_test()
 {
-    if [ "${1:-}" = --assert ]; then
-        use_assert_postgres
-        shift
-    fi
+    local under=
+    case ${1:-} in
+        --assert) use_own_postgres assert; shift ;;
+        --valgrind)
+            under=valgrind
+            have valgrind || apt_install valgrind
+            use_own_postgres valgrind -DUSE_VALGRIND
+            shift
+            [ $# -gt 0 ] || set -- sql specs
+            ;;
+    esac
     prepare_server
     ensure_test_tools
     copy_inputs
+    if [ -n "$under" ]; then
+        write_valgrind_postgres
+        postgres_program=$scratch/valgrind-postgres
+    fi
     # Expected outputs hold what VACUUM has done, not what a worker will do soon.
     start_server fsync=off shared_buffers=128MB max_prepared_transactions=10 \
         omenvec.max_maintenance_workers=0
     run_selected "$@"
+    [ -z "$under" ] || report_valgrind
     printf '%d passed, %d failed\n' "$passed" "$failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }
