@@ -27,6 +27,8 @@ my $node = new_node('crash_loop',
 		shared_buffers => "'4MB'",
 		restart_after_crash => 'on',
 		maintenance_work_mem => "'64MB'",
+		'omenvec.max_maintenance_workers' => 2,
+		deadlock_timeout => "'100ms'",
 		checkpoint_timeout => "'1h'"
 	});
 

@@ -32,6 +32,7 @@ $primary->append_conf('postgresql.conf', quiet_settings() . q{
 	shared_buffers = '32MB'
 	maintenance_work_mem = '64MB'
 	max_standby_streaming_delay = -1
+	omenvec.max_maintenance_workers = 2
 });
 $primary->start;
 $primary->safe_psql('postgres', 'CREATE EXTENSION omenvec');

@@ -22,6 +22,8 @@ my $node = new_node('model',
 	settings => {
 		shared_buffers => "'32MB'",
 		maintenance_work_mem => "'64MB'",
+		'omenvec.max_maintenance_workers' => 2,
+		deadlock_timeout => "'100ms'",
 		synchronous_commit => 'off'
 	});
 

@@ -213,7 +213,7 @@ sub create_load
 		END \$\$;
 
 		SELECT add_items(0, 1, $rows);
-		CREATE INDEX items_v ON items USING omenhnsw (v vector_l2_ops);
+		CREATE INDEX items_v ON items USING omenhnsw (v vector_l2_ops) WITH (tail_size = 400);
 		INSERT INTO gone (id, n) VALUES (0, 1);
 		ALTER DATABASE postgres SET enable_seqscan = off;
 	});
