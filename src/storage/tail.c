@@ -169,7 +169,9 @@ load_cursor(Relation index, OmenTailCursor *cursor)
 
 	for (;;)
 	{
-		omen_meta_read(index, cursor->meta);
+		if (!cursor->meta_is_fresh)
+			omen_meta_read(index, cursor->meta);
+		cursor->meta_is_fresh = false;
 		tail = omen_meta_open_tail(cursor->meta);
 		if (tail != NULL)
 			break;
@@ -184,9 +186,9 @@ load_cursor(Relation index, OmenTailCursor *cursor)
 									   FIRST_EXTENT_BLOCKS, &cursor->tail);
 	}
 	cursor->tail = *tail;
-	if (last_append.index == RelationGetRelid(index) && last_append.tail_id == tail->id &&
-		last_append.block < tail->n_blocks &&
-		block_use(index, tail, last_append.block) == BLOCK_BEGINS)
+	cursor->block_is_guess = last_append.index == RelationGetRelid(index) &&
+		last_append.tail_id == tail->id && last_append.block < tail->n_blocks;
+	if (cursor->block_is_guess)
 	{
 		cursor->block = last_append.block;
 		return;
@@ -202,6 +204,8 @@ omen_tail_cursor_init(OmenTailCursor *cursor, Relation index)
 	cursor->tail.id = 0;
 	cursor->block = 0;
 	omen_meta_read(index, cursor->meta);
+	cursor->meta_is_fresh = true;
+	cursor->block_is_guess = false;
 }
 
 /* Under the lock of one of its pages: is the tail still the open one? */
@@ -331,6 +335,17 @@ omen_tail_append(Relation index, OmenTailCursor *cursor, const OmenRow *row)
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 		page = BufferGetPage(buffer);
 		ours = omen_tail_owns_page(page, cursor->tail.id, cursor->block);
+
+		/* A guess that is not the beginning of rows is not to be gone on from: look where they end. */
+		if (cursor->block_is_guess &&
+			(!ours || OmenPageGetStamp(page)->column == OMEN_ROWS_CONTINUED))
+		{
+			UnlockReleaseBuffer(buffer);
+			last_append.index = InvalidOid;
+			cursor->tail.id = 0;
+			continue;
+		}
+		cursor->block_is_guess = false;
 
 		if (ours ? (OmenPageGetTrailer(page)->flags & OMEN_PAGE_CLOSED) != 0
 			: !still_open(index, cursor->tail.id))

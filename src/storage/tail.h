@@ -25,6 +25,8 @@ typedef struct OmenTailCursor
 	OmenMeta   *meta;			/* directory as last read, memory of the cursor */
 	OmenSegment tail;			/* id 0: none known */
 	uint32		block;			/* logical block to try next */
+	bool		meta_is_fresh;	/* the directory was read for this, and not looked at yet */
+	bool		block_is_guess; /* not known to be in use */
 } OmenTailCursor;
 
 extern void omen_tail_cursor_init(OmenTailCursor *cursor, Relation index);
