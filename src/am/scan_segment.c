@@ -36,6 +36,7 @@
 
 /* Of a long code, so much is asked for; the hardware streams the rest. */
 #define PREFETCH_MAX_BYTES 1024
+#define PREFETCH_AHEAD_BYTES 192
 
 /* ---- the node source over a resident copy ---- */
 
@@ -53,6 +54,7 @@ resident_prefetch_links(OmenNodeSource *source, uint32 node)
 
 	prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_NODES, node),
 				   scan->nodes.shape.body_bytes);
+	scan->upcoming = node;
 }
 
 /* The whole list is copied; counting instead of stopping needs no branches. */
@@ -72,14 +74,25 @@ resident_links(OmenNodeSource *source, uint32 node, uint32 *out)
 	return n;
 }
 
+/*
+ * Besides the codes wanted now, ask for those that the next expansion is most
+ * likely to want: their lines arrive while this one computes.  That many of
+ * them have been seen before costs less than to find out.
+ */
 static void
 resident_prefetch_codes(OmenNodeSource *source, const uint32 *nodes, int n)
 {
 	OmenScanSegment *scan = (OmenScanSegment *) source;
-	uint32		n_bytes = Min(scan->resident->strides[OMEN_COLUMN_CODES - 1], PREFETCH_MAX_BYTES);
+	uint32		n_bytes = scan->resident->strides[OMEN_COLUMN_CODES - 1];
+	uint32		upcoming[OMEN_MAX_LINKS];
+	int			n_upcoming = resident_links(source, scan->upcoming, upcoming);
 
 	for (int i = 0; i < n; i++)
-		prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_CODES, nodes[i]), n_bytes);
+		prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_CODES, nodes[i]),
+					   Min(n_bytes, PREFETCH_MAX_BYTES));
+	for (int i = 0; i < n_upcoming; i++)
+		prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_CODES, upcoming[i]),
+					   Min(n_bytes, PREFETCH_AHEAD_BYTES));
 }
 
 /* The code that a stored reference names, in a copy: BYTES is one range there. */

@@ -33,6 +33,7 @@ typedef struct OmenScanSegment
 	OmenColumnView bytes;
 	OmenColumnView terms;
 
+	uint32		upcoming;		/* node whose links the search asked for last */
 	OmenSearch *search;
 	bool		begun;
 	bool		exhaustive;		/* all that is left is in the pool */
