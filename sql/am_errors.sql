@@ -35,27 +35,29 @@ CREATE INDEX ON am_bad USING omenhnsw (v vector_l2_ops) WITH (m = many);
 CREATE INDEX ON am_bad USING omenhnsw (v vector_l2_ops) WITH (ef_construction = 3);
 CREATE INDEX ON am_bad USING omenhnsw (v vector_l2_ops) WITH (ef_construction = 1001);
 CREATE INDEX ON am_bad USING omenhnsw (v vector_l2_ops) WITH (m = 16, ef_construction = 31);
-CREATE INDEX ON am_bad USING omenhnsw (v vector_l2_ops) WITH (m = 33);
+CREATE INDEX ON am_bad USING omenhnsw (v vector_l2_ops) WITH (m = 33, ef_construction = 65);
 CREATE INDEX ON am_bad USING omenhnsw (v vector_l2_ops) WITH (lists = 100);
 CREATE INDEX ON am_bad USING omenhnsw (v vector_l2_ops) WITH (fillfactor = 50);
 CREATE INDEX am_bad_options ON am_bad USING omenhnsw (v vector_l2_ops) WITH (m = 2, ef_construction = 4);
 CREATE INDEX ON am_bad USING omenhnsw (v vector_l2_ops) WITH (m = 100, ef_construction = 1000);
 SELECT relname, reloptions FROM pg_class WHERE relname LIKE 'am_bad%idx%' OR relname = 'am_bad_options' ORDER BY relname;
-ALTER INDEX am_bad_options SET (m = 0);
+ALTER INDEX am_bad_options SET (m = 1);
 ALTER INDEX am_bad_options SET (m = 8);
-REINDEX INDEX am_bad_options;
+ALTER INDEX am_bad_options SET (m = 0);
 ALTER INDEX am_bad_options RESET (m, ef_construction);
 REINDEX INDEX am_bad_options;
 DROP INDEX am_bad_options;
 
 -- Settings
-SET omenhnsw.ef_search = 0;
+SET omenhnsw.ef_search = -1;
 SET omenhnsw.ef_search = 100001;
 SET omenhnsw.ef_search = 'many';
 SET omenhnsw.ef_serach = 10;
 SET omenhnsw.ef_search = 100000;
 SELECT id FROM am_bad ORDER BY v <-> '[1,2,3]' LIMIT 1;
 RESET omenhnsw.ef_search;
+SET omenhnsw.recall_target = 0.4;
+SET omenhnsw.recall_target = 1;
 
 -- Kinds of index that there is not
 CREATE UNIQUE INDEX ON am_bad USING omenhnsw (v vector_l2_ops);

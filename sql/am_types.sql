@@ -214,7 +214,7 @@ DROP TABLE am_quantized;
 --
 RESET omenhnsw.ef_search;
 SELECT name, vartype, boot_val, min_val, max_val, enumvals, context FROM pg_settings WHERE name LIKE 'omenhnsw.%' ORDER BY name;
-SET omenhnsw.ef_search = 0;
+SET omenhnsw.ef_search = -1;
 SET omenhnsw.ef_search = 100001;
 SET omenhnsw.ef_search = 1;
 SET omenhnsw.ef_search = 100000;

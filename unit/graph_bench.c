@@ -42,6 +42,9 @@
 #define TRUTH_PER_QUERY 100
 #define RECALL_AT 10
 
+/* By calibration, no beam is narrower. */
+#define LEAST_EF 24
+
 typedef struct Vectors
 {
 	uint32		n;
@@ -240,6 +243,7 @@ typedef struct Graph
 	OmenRouting routing;
 	uint32	   *order;
 	uint32	   *links;
+	OmenRecallCurve curve;
 	uint32		max_links;
 	OmenGraphParams params;
 	double		times[5];		/* CPU seconds at the ends of the steps */
@@ -286,6 +290,7 @@ build_as_member(const OmenTeam *team, void *arg)
 {
 	Graph	   *g = arg;
 	OmenRouting routing;
+	OmenRecallCurve curve;
 
 	omen_locality_order(team, &g->records, g->order, &routing);
 	if (omen_team_leads(team))
@@ -294,9 +299,12 @@ build_as_member(const OmenTeam *team, void *arg)
 	omen_permute(team, g->records.codes, g->codec.code_bytes, g->order, g->records.n);
 	if (omen_team_leads(team))
 		g->times[3] = now();
-	omen_graph_link(team, &g->records, &routing, &g->params, g->links);
+	omen_graph_link(team, &g->records, &routing, &g->params, g->links, &curve);
 	if (omen_team_leads(team))
+	{
 		g->routing = routing;
+		g->curve = curve;
+	}
 }
 
 static void
@@ -368,7 +376,8 @@ typedef struct QueryRun
 	const Vectors *queries;
 	const int32 *truth;
 	OmenMetric	metric;
-	uint32		ef;
+	uint32		ef;				/* 0: by calibration, then as class_ef says */
+	uint32		class_ef[OMEN_CURVE_CLASSES];
 	int			n_rescored;
 
 	OmenQuery  *query;
@@ -412,6 +421,22 @@ rescore(QueryRun *run, const float *x, const OmenCandidate *found, int n,
 	return n_best;
 }
 
+/* Run the search to its end; by calibration, as wide as its query turns out to need. */
+static void
+search_to_end(QueryRun *run)
+{
+	const OmenRecallCurve *curve = &run->graph->curve;
+	const OmenCandidate *found;
+
+	while (!omen_search_run(run->search, 1 << 20))
+		 /* go on */ ;
+	if (run->ef > 0 || omen_search_results(run->search, &found) < OMEN_CURVE_K)
+		return;
+	omen_search_widen(run->search, run->class_ef[omen_curve_class(curve, found[OMEN_CURVE_K - 1].key)]);
+	while (!omen_search_run(run->search, 1 << 20))
+		 /* go on */ ;
+}
+
 static void
 run_query(QueryRun *run, uint32 number)
 {
@@ -426,11 +451,11 @@ run_query(QueryRun *run, uint32 number)
 	int			j;
 
 	g->codec.query_from_vector(&g->codec, run->query, x);
-	omen_search_begin(run->search, &run->source.source, run->ef, INFINITY, false);
+	omen_search_begin(run->search, &run->source.source,
+					  run->ef ? run->ef : LEAST_EF, INFINITY, run->ef == 0);
 	n = omen_array_route(&g->records, &g->routing, run->query, seeds);
 	omen_search_seed(run->search, seeds, n);
-	while (!omen_search_run(run->search, 1 << 20))
-		 /* go on */ ;
+	search_to_end(run);
 	n = omen_search_results(run->search, &found);
 	n = rescore(run, x, found, n, best);
 	run->n_keys += omen_search_n_keys(run->search);
@@ -463,6 +488,28 @@ run_queries(QueryRun *run)
 	printf("ef %3u  recall@%d %.4f  %7.0f queries/s  keys %.0f  expanded %.0f\n", run->ef,
 		   RECALL_AT, run->n_hits / ((double) n * RECALL_AT), n / least,
 		   run->n_keys / (double) n, run->n_expanded / (double) n);
+}
+
+/* What calibration says, and what comes of it. */
+static void
+run_calibrated(QueryRun *run)
+{
+	static const double targets[] = {0.9, 0.95, 0.97, 0.98, 0.99};
+	int			class;
+	size_t		i;
+
+	for (i = 0; i < lengthof(targets); i++)
+	{
+		double		predicted = omen_curve_choose(&run->graph->curve, targets[i], LEAST_EF,
+												  run->class_ef);
+
+		run->ef = 0;
+		printf("recall target %.3f, predicted %.4f, ef by class", targets[i], predicted);
+		for (class = 0; class < OMEN_CURVE_CLASSES; class++)
+			printf(" %u", run->class_ef[class]);
+		printf("\n");
+		run_queries(run);
+	}
 }
 
 static OmenMetric
@@ -526,6 +573,8 @@ main(int argc, char **argv)
 			run.ef = ef[i];
 			run_queries(&run);
 		}
+		if (omen_curve_is_known(&graph.curve))
+			run_calibrated(&run);
 	}
 	return 0;
 }

@@ -181,6 +181,7 @@ typedef struct Graph
 	OmenRouting routing;
 	uint32	   *order;
 	uint32	   *links;
+	OmenRecallCurve curve;
 	uint32		max_links;
 } Graph;
 
@@ -235,7 +236,7 @@ build(Graph *g, const SparseVectors *base, OmenMetric metric)
 	omen_permute(&team, g->records.factors, g->codec.factor_bytes, g->order, n);
 	omen_permute(&team, g->records.codes, g->codec.code_bytes, g->order, n);
 	t[2] = now();
-	omen_graph_link(&team, &g->records, &g->routing, &params, g->links);
+	omen_graph_link(&team, &g->records, &g->routing, &params, g->links, &g->curve);
 	t[3] = now();
 	for (i = 0; i < (size_t) n * g->max_links; i++)
 		n_links += g->links[i] != OMEN_NO_NODE;

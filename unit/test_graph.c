@@ -134,6 +134,7 @@ typedef struct Graph
 	OmenGraphParams params;
 	uint32	   *order;
 	uint32	   *links;
+	OmenRecallCurve curve;
 } Graph;
 
 static void
@@ -158,7 +159,7 @@ build_graph(Graph *g, const float *values, uint32 n, uint32 dims, OmenMetric met
 	omen_locality_order(&team, &g->records, g->order, &g->routing);
 	omen_permute(&team, g->records.factors, g->codec.factor_bytes, g->order, n);
 	omen_permute(&team, g->records.codes, g->codec.code_bytes, g->order, n);
-	omen_graph_link(&team, &g->records, &g->routing, &g->params, g->links);
+	omen_graph_link(&team, &g->records, &g->routing, &g->params, g->links, &g->curve);
 }
 
 static void

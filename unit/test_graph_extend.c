@@ -203,6 +203,7 @@ build_as_member(const OmenTeam *team, void *arg)
 {
 	Graph	   *g = arg;
 	uint32		n = g->records.n;
+	OmenRecallCurve curve;
 	OmenRouting routing;
 
 	if (g->n_carried > 0)
@@ -215,10 +216,11 @@ build_as_member(const OmenTeam *team, void *arg)
 	{
 		omen_links_carry(team, &g->records, &g->older, g->order, g->n_carried, g->params.m,
 						 g->links);
-		omen_graph_extend(team, &g->records, &routing, &g->params, g->order, g->n_carried, g->links);
+		omen_graph_extend(team, &g->records, &routing, &g->params, g->order, g->n_carried, g->links,
+						  &curve);
 	}
 	else
-		omen_graph_link(team, &g->records, &routing, &g->params, g->links);
+		omen_graph_link(team, &g->records, &routing, &g->params, g->links, &curve);
 	if (omen_team_leads(team))
 		g->routing = routing;
 	else

@@ -120,6 +120,7 @@ typedef struct Graph
 	OmenGraphParams params;
 	uint32	   *order;
 	uint32	   *links;
+	OmenRecallCurve curve;
 
 	/* of all members' routing tables and of order and links */
 	uint64		routing_hash[MOST_MEMBERS];
@@ -192,11 +193,14 @@ build_as_member(const OmenTeam *team, void *arg)
 {
 	Graph	   *g = arg;
 	OmenRouting routing;
+	OmenRecallCurve curve;
 
 	omen_locality_order(team, &g->records, g->order, &routing);
 	omen_permute(team, g->records.factors, g->codec.factor_bytes, g->order, g->records.n);
 	omen_permute(team, g->records.codes, g->codec.code_bytes, g->order, g->records.n);
-	omen_graph_link(team, &g->records, &routing, &g->params, g->links);
+	omen_graph_link(team, &g->records, &routing, &g->params, g->links, &curve);
+	if (omen_team_leads(team))
+		g->curve = curve;
 	g->routing_hash[team->member] = hash_routing(&routing);
 	omen_routing_release(team, &routing);
 }
@@ -219,6 +223,8 @@ build(OmenCodeKind kind, OmenMetric metric, uint32 n, int n_members)
 	hash = hash_bytes_of(g.routing_hash[0], g.order, sizeof(uint32) * n);
 	hash = hash_bytes_of(hash, g.links, sizeof(uint32) * n * 2 * g.params.m);
 	hash = hash_bytes_of(hash, g.records.factors, (size_t) n * g.codec.factor_bytes);
+	hash = hash_bytes_of(hash, &g.curve, sizeof(g.curve));
+	check(omen_curve_is_known(&g.curve) == (n >= 1024) && omen_curve_is_sane(&g.curve), "curve", kind, n, n_members);
 	if (!g.codec.variable)
 		hash = hash_bytes_of(hash, g.records.codes, (size_t) n * g.codec.code_bytes);
 	for (i = 1; i < n_members; i++)

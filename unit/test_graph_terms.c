@@ -141,6 +141,7 @@ typedef struct Graph
 	uint8	   *bytes;
 	uint32	   *order;
 	uint32	   *links;
+	OmenRecallCurve curve;
 	OmenGraphParams params;
 } Graph;
 
@@ -181,7 +182,7 @@ build(Graph *g, uint32 n, OmenMetric metric)
 	omen_locality_order(&team, &g->records, g->order, &g->routing);
 	omen_permute(&team, g->records.factors, g->codec.factor_bytes, g->order, n);
 	omen_permute(&team, g->records.codes, g->codec.code_bytes, g->order, n);
-	omen_graph_link(&team, &g->records, &g->routing, &g->params, g->links);
+	omen_graph_link(&team, &g->records, &g->routing, &g->params, g->links, &g->curve);
 }
 
 static void

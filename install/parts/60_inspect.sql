@@ -17,7 +17,12 @@ CREATE FUNCTION omenvec_index_stats(
 	OUT dead_bytes bigint,
 	OUT routing_bytes bigint,
 	OUT total_bytes bigint,
-	OUT blocks bigint
+	OUT blocks bigint,
+	OUT m integer,
+	OUT ef_construction integer,
+	OUT ef_search integer[],
+	OUT predicted_recall double precision,
+	OUT recall_curve real[]
 ) RETURNS SETOF record
 	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 10
 	AS 'MODULE_PATHNAME', 'omen_inspect_index_stats';
@@ -34,6 +39,22 @@ CREATE FUNCTION omenvec_check(
 	AS 'MODULE_PATHNAME', 'omen_inspect_check';
 COMMENT ON FUNCTION omenvec_check(regclass) IS
 	'walks all pages of an omenhnsw index; a row for each problem, none for a sound index';
+
+CREATE FUNCTION omenvec_recall(
+	index regclass,
+	k integer DEFAULT 10,
+	samples integer DEFAULT 100,
+	OUT recall double precision,
+	OUT lower double precision,
+	OUT upper double precision,
+	OUT queries integer,
+	OUT neighbours bigint,
+	OUT found bigint
+) RETURNS record
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 1000000
+	AS 'MODULE_PATHNAME', 'omen_am_recall';
+COMMENT ON FUNCTION omenvec_recall(regclass, integer, integer) IS
+	'recall@k of an omenhnsw index, measured against the table with rows of it as queries';
 
 CREATE FUNCTION omenvec_optimize(index regclass, "full" boolean DEFAULT false) RETURNS void
 	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 10000

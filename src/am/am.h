@@ -31,17 +31,15 @@ typedef struct OmenOptions
 	int			merge_factor;
 } OmenOptions;
 
-#define OMEN_DEFAULT_M 16
+#define OMEN_AUTO 0				/* value of m or ef_construction: chosen by the build */
 #define OMEN_MIN_M 2
 #define OMEN_MAX_M 100
-#define OMEN_DEFAULT_EF_CONSTRUCTION 64
 #define OMEN_MIN_EF_CONSTRUCTION 4
 #define OMEN_MAX_EF_CONSTRUCTION 1000
 #define OMEN_MAX_TAIL_SIZE (1024 * 1024)
 #define OMEN_DEFAULT_MERGE_FACTOR 2
 #define OMEN_MAX_MERGE_FACTOR 100
-#define OMEN_DEFAULT_EF_SEARCH 40
-#define OMEN_MIN_EF_SEARCH 1
+#define OMEN_BASE_EF_SEARCH 40	/* where there is no calibration */
 #define OMEN_MAX_EF_SEARCH 100000
 
 /* Values of omenhnsw.iterative_scan. */
@@ -49,7 +47,8 @@ typedef struct OmenOptions
 #define OMEN_ITERATIVE_RELAXED 1
 #define OMEN_ITERATIVE_STRICT 2
 
-extern int	omen_am_ef_search;
+extern int	omen_am_ef_search;	/* 0: by calibration */
+extern double omen_am_recall_target;
 extern int	omen_am_iterative_scan;
 extern int	omen_am_max_scan_tuples;
 extern int	omen_am_build_shared_memory;
@@ -58,11 +57,17 @@ extern int	omen_am_max_maintenance_workers;
 extern void omen_am_init(void);
 extern void omen_am_resident_init(void);	/* am_resident.c */
 extern bytea *omen_am_options(Datum reloptions, bool validate);
-extern int	omen_am_option_m(Relation index);
-extern int	omen_am_option_ef_construction(Relation index);
 extern bool omen_am_option_autoseal(Relation index);
 extern int	omen_am_option_tail_size(Relation index);
 extern int	omen_am_option_merge_factor(Relation index);
+extern void omen_am_graph_options(Relation index, uint16 *m, uint16 *ef_construction);
+
+/* Candidates that a search keeps, a tail gives: the setting, or what is usual. */
+static inline uint32
+omen_am_base_ef(void)
+{
+	return omen_am_ef_search > 0 ? omen_am_ef_search : OMEN_BASE_EF_SEARCH;
+}
 
 /* ---- operator classes and values (am_opclass.c) ---- */
 

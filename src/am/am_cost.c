@@ -18,6 +18,7 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
+#include "src/am/am_api.h"
 #include "src/graph/graph_build.h"
 #include "src/storage/metapage.h"
 
@@ -72,7 +73,7 @@ round_cost(const OmenMeta *meta)
 		if (segment->kind == OMEN_SEGMENT_TAIL)
 			cost += (double) segment->n_blocks * OMEN_PAGE_CAPACITY / bytes * next_distance;
 		else
-			cost += search_distances(segment, omen_am_ef_search) * distance;
+			cost += search_distances(segment, omen_am_segment_ef(segment)) * distance;
 	}
 	return cost;
 }

@@ -59,7 +59,7 @@
 #define LONG_TAIL 4
 
 /* Where nobody else comes by, an inserting backend merges the smallest segments. */
-#define CROWDED_SEGMENTS 24
+#define CROWDED_SEGMENTS 20
 #define CROWDED_MERGE 12
 
 /* More pieces of work than this are left for the next time. */

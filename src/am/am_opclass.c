@@ -217,13 +217,7 @@ omen_am_describe(Relation index, OmenMeta *meta)
 	meta->vector_kind = opclass->kind;
 	meta->metric = opclass->metric;
 	meta->code_kind = opclass->code_kind;
-	meta->m = omen_am_option_m(index);
-	meta->ef_construction = omen_am_option_ef_construction(index);
-	if (meta->ef_construction < 2 * meta->m)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("ef_construction must be greater than or equal to 2 * m"),
-				 errdetail("ef_construction is %d, m is %d.", meta->ef_construction, meta->m)));
+	omen_am_graph_options(index, &meta->m, &meta->ef_construction);
 
 	omen_codec_init(&codec, meta->code_kind, meta->metric, meta->dims);
 	meta->factor_bytes = codec.factor_bytes;

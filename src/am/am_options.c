@@ -12,7 +12,12 @@
 #include "access/reloptions.h"
 #include "utils/guc.h"
 
-int			omen_am_ef_search = OMEN_DEFAULT_EF_SEARCH;
+/* What a build takes where the options leave the choice to it. */
+#define AUTO_M 16
+#define AUTO_EF_CONSTRUCTION 64
+
+int			omen_am_ef_search = 0;
+double		omen_am_recall_target = 0.97;
 int			omen_am_iterative_scan = OMEN_ITERATIVE_RELAXED;
 int			omen_am_max_scan_tuples = -1;
 int			omen_am_build_shared_memory = -1;
@@ -35,10 +40,9 @@ omen_am_init(void)
 	omen_am_resident_init();
 	omen_relopt_kind = add_reloption_kind();
 	add_int_reloption(omen_relopt_kind, "m", "Links of a node on each side of its making",
-					  OMEN_DEFAULT_M, OMEN_MIN_M, OMEN_MAX_M, AccessExclusiveLock);
+					  OMEN_AUTO, OMEN_AUTO, OMEN_MAX_M, AccessExclusiveLock);
 	add_int_reloption(omen_relopt_kind, "ef_construction", "Candidates kept while a node's links are searched",
-					  OMEN_DEFAULT_EF_CONSTRUCTION, OMEN_MIN_EF_CONSTRUCTION,
-					  OMEN_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
+					  OMEN_AUTO, OMEN_AUTO, OMEN_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
 	add_bool_reloption(omen_relopt_kind, "autoseal", "Inserts have long tails sealed and segments merged",
 					   true, ShareUpdateExclusiveLock);
 	add_int_reloption(omen_relopt_kind, "tail_size", "Length of the tail at which it is sealed, in kB; 0 for automatic",
@@ -55,10 +59,19 @@ omen_am_init(void)
 
 	DefineCustomIntVariable("omenhnsw.ef_search",
 							"Number of candidates that a search keeps.",
-							"Larger values find more of the true neighbours and take longer.",
+							"Larger values find more of the true neighbours and take longer. "
+							"0 chooses for each segment and query what \"omenhnsw.recall_target\" needs.",
 							&omen_am_ef_search,
-							OMEN_DEFAULT_EF_SEARCH, OMEN_MIN_EF_SEARCH, OMEN_MAX_EF_SEARCH,
+							0, 0, OMEN_MAX_EF_SEARCH,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+
+	DefineCustomRealVariable("omenhnsw.recall_target",
+							 "Share of the true neighbours that a search is to find.",
+							 "By what was measured when the segments of an index were made. "
+							 "Has no effect if \"omenhnsw.ef_search\" is not 0.",
+							 &omen_am_recall_target,
+							 0.97, 0.5, 0.999,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 
 	DefineCustomEnumVariable("omenhnsw.iterative_scan",
 							 "Whether a scan goes on when the executor wants more rows than one search found.",
@@ -92,35 +105,67 @@ omen_am_init(void)
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
+static void
+check_range(const char *name, int value, int least, int most)
+{
+	if (value != OMEN_AUTO && value < least)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value %d out of bounds for option \"%s\"", value, name),
+				 errdetail("Valid values are between \"%d\" and \"%d\", and \"0\": the build chooses.",
+						   least, most)));
+}
+
+/* What a table of single options cannot say. */
+static void
+check_options(const OmenOptions *options)
+{
+	check_range("m", options->m, OMEN_MIN_M, OMEN_MAX_M);
+	check_range("ef_construction", options->ef_construction,
+				OMEN_MIN_EF_CONSTRUCTION, OMEN_MAX_EF_CONSTRUCTION);
+	if (options->ef_construction != OMEN_AUTO && options->ef_construction < 2 * options->m)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("ef_construction must be greater than or equal to 2 * m"),
+				 errdetail("ef_construction is %d, m is %d.", options->ef_construction, options->m),
+				 errhint("Set one of them only: the build chooses the other to go with it.")));
+}
+
+/* validate: CREATE INDEX and ALTER INDEX … SET; not when a relation is opened. */
 bytea *
 omen_am_options(Datum reloptions, bool validate)
 {
-	static const relopt_parse_elt options[] = {
+	static const relopt_parse_elt parse_options[] = {
 		{"m", RELOPT_TYPE_INT, offsetof(OmenOptions, m)},
 		{"ef_construction", RELOPT_TYPE_INT, offsetof(OmenOptions, ef_construction)},
 		{"autoseal", RELOPT_TYPE_BOOL, offsetof(OmenOptions, autoseal)},
 		{"tail_size", RELOPT_TYPE_INT, offsetof(OmenOptions, tail_size)},
 		{"merge_factor", RELOPT_TYPE_INT, offsetof(OmenOptions, merge_factor)}
 	};
+	bytea	   *options = (bytea *) build_reloptions(reloptions, validate, omen_relopt_kind,
+													 sizeof(OmenOptions), parse_options,
+													 lengthof(parse_options));
 
-	return (bytea *) build_reloptions(reloptions, validate, omen_relopt_kind,
-									  sizeof(OmenOptions), options, lengthof(options));
+	if (validate && options)
+		check_options((OmenOptions *) options);
+	return options;
 }
 
-int
-omen_am_option_m(Relation index)
+/*
+ * m and ef_construction of a new index: as its options say; what they leave
+ * open, as it goes with the other.
+ */
+void
+omen_am_graph_options(Relation index, uint16 *m, uint16 *ef_construction)
 {
-	OmenOptions *options = (OmenOptions *) index->rd_options;
+	const OmenOptions *options = (const OmenOptions *) index->rd_options;
 
-	return options ? options->m : OMEN_DEFAULT_M;
-}
-
-int
-omen_am_option_ef_construction(Relation index)
-{
-	OmenOptions *options = (OmenOptions *) index->rd_options;
-
-	return options ? options->ef_construction : OMEN_DEFAULT_EF_CONSTRUCTION;
+	*m = options ? options->m : OMEN_AUTO;
+	*ef_construction = options ? options->ef_construction : OMEN_AUTO;
+	if (*m == OMEN_AUTO)
+		*m = *ef_construction != OMEN_AUTO ? Min(AUTO_M, *ef_construction / 2) : AUTO_M;
+	if (*ef_construction == OMEN_AUTO)
+		*ef_construction = Max(AUTO_EF_CONSTRUCTION, 2 * *m);
 }
 
 bool

@@ -4,12 +4,12 @@
  *	  The stream: candidates of all segments and tails, nearest first.
  *
  * A scan works in rounds.  In a round every segment and every tail gives its
- * next best candidates, about ef of them; for each the codec computes a lower
+ * next best candidates, a few dozen; for each the codec computes a lower
  * bound of its distance, and they leave in the order of these bounds, up to a
  * horizon: the distance to which every source has given what it has (of a
  * graph search, three quarters of what it found, for the last ones may have
- * missed a nearer one).  When the executor wants more, ef is doubled and the
- * next round begins, until nothing is left: so a query never gets fewer rows
+ * missed a nearer one).  When the executor wants more, the next round begins
+ * and gives twice as many, until nothing is left: so a query never gets fewer rows
  * than there are.  The executor computes the distances themselves from the heap
  * and reorders (IndexNextWithReorder), so no quantization shows in the order.
  *
@@ -41,9 +41,6 @@
 #include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-
-/* Beams beyond this would only cost memory: a round gives at most so many. */
-#define MAX_ROUND 65536
 
 /* A candidate waiting to leave. */
 typedef struct Waiting
@@ -83,7 +80,7 @@ typedef struct OmenScan
 	OmenScanPhase	phase;
 	OmenRange	range;
 	double		slack;			/* greatest excess of a key's distance over the bound, within the radius */
-	uint32		ef;
+	uint32		tail_ef;		/* candidates that each tail gives in the round */
 	float		horizon;		/* candidates with greater keys wait for the next round */
 	int			n_rounds;
 	int64		n_returned;
@@ -341,7 +338,7 @@ start(IndexScanDesc scan, OmenScan *state)
 	state->slack = 0;
 	if (!state->range.empty)
 		open_sources(scan, state);
-	state->ef = omen_am_ef_search;
+	state->tail_ef = omen_am_base_ef();
 	state->horizon = -INFINITY;
 	state->n_rounds = 0;
 	state->n_returned = 0;
@@ -415,14 +412,14 @@ collect_segment(OmenScan *state, int i, float bound)
 	(void) add_candidates(state, i, candidates, n);
 	state->horizon = Min(state->horizon, horizon);
 
-	n = omen_scan_segment_next(&state->segments[i], state->ef, bound, &candidates, &horizon);
+	n = omen_scan_segment_next(&state->segments[i], bound, &candidates, &horizon);
 	for (n_within = 0; n_within < n && candidates[n_within].key <= bound; n_within++)
 		 /* they come nearest first where any is beyond the bound */ ;
 	worst = add_candidates(state, i, candidates, n_within);
 	for (int c = n_within; c < n; c++)
 		omen_pool_add(parked, candidates[c].key, candidates[c].node);
 	state->horizon = Min(state->horizon, horizon);
-	return (uint32) n_within >= state->ef ? Min(bound, worst) : bound;
+	return (uint32) n_within >= state->segments[i].ef ? Min(bound, worst) : bound;
 }
 
 static void
@@ -430,7 +427,7 @@ collect_tail(OmenScan *state, int i, float bound)
 {
 	OmenTailCandidate *candidates;
 	float		horizon;
-	int			n = omen_scan_tail_next(&state->tails[i], state->ef, bound, &candidates, &horizon);
+	int			n = omen_scan_tail_next(&state->tails[i], state->tail_ef, bound, &candidates, &horizon);
 
 	for (int c = 0; c < n; c++)
 	{
@@ -531,7 +528,7 @@ next_round(IndexScanDesc scan, OmenScan *state)
 		prefetch_first_rows(scan, state);
 	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF || state->horizon >= Min(farthest, farthest_key(state)))
 		state->horizon = INFINITY;	/* there will be no other round to wait for */
-	state->ef = Min(state->ef * 2, MAX_ROUND);
+	state->tail_ef = Min(state->tail_ef * 2, OMEN_MAX_ROUND);
 	MemoryContextSwitchTo(old_context);
 	return state->n_waiting > 0 || state->horizon < INFINITY;
 }

@@ -13,6 +13,8 @@
 #include "postgres.h"
 
 #include "src/am/scan_segment.h"
+
+#include "src/am/am_api.h"
 #include "src/graph/graph_build.h"
 #include "src/graph/graph_terms.h"
 
@@ -424,6 +426,8 @@ omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *me
 	scan->bytes_reader = bytes_reader;
 	scan->search = search;
 	scan->context = CurrentMemoryContext;
+	omen_am_segment_curve(segment, &scan->curve);
+	(void) omen_am_segment_beams(segment, scan->class_ef);
 	omen_column_view(&scan->codes, index, meta, segment, OMEN_COLUMN_CODES);
 	omen_column_view(&scan->nodes, index, meta, segment, OMEN_COLUMN_NODES);
 	omen_column_view(&scan->tids, index, meta, segment, OMEN_COLUMN_TIDS);
@@ -489,10 +493,47 @@ fill_pool(OmenScanSegment *scan)
 		pfree(returned);
 }
 
+static void
+run_search(OmenScanSegment *scan)
+{
+	while (!omen_search_run(scan->search, RUN_EXPANSIONS))
+		CHECK_FOR_INTERRUPTS();
+}
+
+/* The first candidates tell how hard the query is: if need be, search on with a wider beam. */
+static void
+widen_search(OmenScanSegment *scan, float bound)
+{
+	const OmenCandidate *found;
+	int			n = omen_search_results(scan->search, &found);
+	float		key = n < OMEN_CURVE_K ? bound : Min(found[OMEN_CURVE_K - 1].key, bound);
+	uint32		ef = scan->class_ef[omen_curve_class(&scan->curve, key)];
+
+	if (ef <= scan->ef)
+		return;
+	scan->ef = ef;
+	omen_search_widen(scan->search, ef);
+	run_search(scan);
+}
+
+/* The width of the next round. */
+static uint32
+next_width(const OmenScanSegment *scan)
+{
+	uint32		least = scan->class_ef[0];
+
+	if (scan->ef > 0)
+		return Min(scan->ef * 2, OMEN_MAX_ROUND);
+	for (int class = 1; class < OMEN_CURVE_CLASSES; class++)
+		least = Min(least, scan->class_ef[class]);
+	return least;
+}
+
 /* A search round; 0 candidates if the graph has no more to give. */
 static int
-search_next(OmenScanSegment *scan, uint32 ef, float bound, const OmenCandidate **candidates)
+search_next(OmenScanSegment *scan, float bound, const OmenCandidate **candidates)
 {
+	bool		first = !scan->begun;
 	int			n;
 
 	if (!scan->begun)
@@ -502,15 +543,16 @@ search_next(OmenScanSegment *scan, uint32 ef, float bound, const OmenCandidate *
 
 		n_seeds += find_term_seeds(scan, seeds + n_seeds);
 
-		omen_search_begin(scan->search, &scan->source, ef, bound, true);
+		omen_search_begin(scan->search, &scan->source, scan->ef, bound, true);
 		omen_search_seed(scan->search, seeds, n_seeds);
 		scan->begun = true;
 	}
-	else if (!omen_search_resume(scan->search, ef, bound))
+	else if (!omen_search_resume(scan->search, scan->ef, bound))
 		return 0;
 
-	while (!omen_search_run(scan->search, RUN_EXPANSIONS))
-		CHECK_FOR_INTERRUPTS();
+	run_search(scan);
+	if (first)
+		widen_search(scan, bound);
 	n = omen_search_results(scan->search, candidates);
 	remember_returned(scan, *candidates, n);
 	return n;
@@ -524,20 +566,21 @@ search_horizon(const OmenCandidate *candidates, int n, float bound)
 }
 
 int
-omen_scan_segment_next(OmenScanSegment *scan, uint32 ef, float bound,
+omen_scan_segment_next(OmenScanSegment *scan, float bound,
 					   const OmenCandidate **candidates, float *horizon)
 {
 	MemoryContext old_context = MemoryContextSwitchTo(scan->context);
 	int			n = 0;
 
+	scan->ef = next_width(scan);
 	if (!scan->exhaustive)
 	{
 		bool		search = scan->query != NULL &&
 			scan->segment->n_nodes > EXHAUSTIVE_NODES &&
-			ef < scan->segment->n_nodes / EXHAUSTIVE_SHARE;
+			scan->ef < scan->segment->n_nodes / EXHAUSTIVE_SHARE;
 
 		if (search)
-			n = search_next(scan, ef, bound, candidates);
+			n = search_next(scan, bound, candidates);
 		if (n > 0)
 			*horizon = search_horizon(*candidates, n, bound);
 		else
@@ -547,7 +590,7 @@ omen_scan_segment_next(OmenScanSegment *scan, uint32 ef, float bound,
 		}
 	}
 	if (scan->exhaustive)
-		n = omen_pool_take(&scan->pool, ef, bound, candidates, horizon);
+		n = omen_pool_take(&scan->pool, scan->ef, bound, candidates, horizon);
 	MemoryContextSwitchTo(old_context);
 	return n;
 }

@@ -11,8 +11,12 @@
 #include "src/am/am.h"
 #include "src/am/candidate_pool.h"
 #include "src/graph/graph_search.h"
+#include "src/graph/graph_calibrate.h"
 #include "src/storage/blob.h"
 #include "src/storage/resident.h"
+
+/* Beams beyond this would only cost memory: a round gives at most so many. */
+#define OMEN_MAX_ROUND 65536
 
 typedef struct OmenScanSegment
 {
@@ -35,6 +39,9 @@ typedef struct OmenScanSegment
 
 	uint32		upcoming;		/* node whose links the search asked for last */
 	OmenSearch *search;
+	OmenRecallCurve curve;
+	uint32		class_ef[OMEN_CURVE_CLASSES];	/* beams of the first round, by class of query */
+	uint32		ef;				/* of the round; 0 before the first */
 	bool		begun;
 	bool		exhaustive;		/* all that is left is in the pool */
 	OmenPool	pool;
@@ -49,12 +56,13 @@ extern void omen_scan_segment_open(OmenScanSegment *scan, Relation index, const 
 								   OmenReader *bytes_reader, OmenSearch *search);
 
 /*
- * The next candidates, about ef of them, nearest first as far as the search
- * knows.  bound is the key of the worst candidate that other segments have
+ * The next candidates, nearest first as far as the search knows: about
+ * scan->ef of them, which is as many as the settings say in the first round and
+ * at least twice as many in each one after it.  bound is the key of the worst candidate that other segments have
  * already bettered, INFINITY for none; returns the number.  Up to *horizon, a
  * key, the segment has now given what it has: INFINITY at the end.
  */
-extern int	omen_scan_segment_next(OmenScanSegment *scan, uint32 ef, float bound,
+extern int	omen_scan_segment_next(OmenScanSegment *scan, float bound,
 								   const OmenCandidate **candidates, float *horizon);
 
 /* Lower bound of what the operator will say of a node. */

@@ -44,6 +44,7 @@ typedef struct Sealing
 	OmenFolded	folded;			/* duplicates: the leader's */
 	OmenRouting routing;
 	uint32	   *links;			/* (shared) */
+	OmenRecallCurve curve;		/* the leader's */
 } Sealing;
 
 static void
@@ -371,7 +372,8 @@ link_nodes(OmenBuildTeam *team, void *arg)
 	OmenRecords records = {sealing->builder->codec, n, rows->factors, rows->codes};
 
 	sealing->links = team->team.share(team, (size_t) n * 2 * sealing->params.m * sizeof(uint32));
-	omen_graph_link(&team->team, &records, &sealing->routing, &sealing->params, sealing->links);
+	omen_graph_link(&team->team, &records, &sealing->routing, &sealing->params, sealing->links,
+					&sealing->curve);
 }
 
 /*
@@ -413,6 +415,7 @@ write_segment(Sealing *sealing, uint32 *segment_id)
 
 	omen_builder_report_phase(builder, OMEN_PHASE_WRITE, 0);
 	omen_content_init(&content, &source, builder, &sealing->folded, &sealing->routing, sealing->links);
+	memcpy(&content.curve, &sealing->curve, sizeof(sealing->curve));
 	written = omen_segment_write(builder->index, builder->meta, &content, segment_id);
 	omen_content_end(&source);
 	return written;

@@ -60,6 +60,9 @@
 /* The lists of targets are asked for so many targets ahead. */
 #define PREFETCH_TARGETS 4
 
+/* From this part of the nodes on, those that could not be reached make the recall measured void. */
+#define MUCH_MENDED 100
+
 /* A target of very many reverse edges considers the nearest of them only. */
 #define REVERSE_CANDIDATES 512
 
@@ -100,6 +103,7 @@ typedef struct LinkState
 	LinkLists	lists;			/* (shared) */
 	uint32		m;
 	uint32		ef;
+	OmenRecallCurve *curve;
 
 	const uint32 *input_order;	/* if nodes were linked before: new number -> input */
 	uint32		n_carried;		/* so many were: those first in the input */
@@ -665,6 +669,23 @@ link_mark_inserted(LinkState *state)
 	state->shared->search_claim = 0;
 }
 
+/* The nodes that are not in yet are the queries of the calibration. */
+static void
+link_calibrate(LinkState *state)
+{
+	OmenCalibration calibration = {
+		.records = state->records,
+		.routing = state->routing,
+		.links = state->lists.links,
+		.max_links = state->lists.max_links,
+		.inserted = state->inserted,
+		.queries = state->batch,
+		.n_queries = state->records->n - state->n_in
+	};
+
+	omen_calibrate(state->team, &calibration, state->curve);
+}
+
 /* Insert the batches from .. to, each of the size for its place. */
 static void
 link_insert_batches(LinkState *state, uint32 from, uint32 to)
@@ -674,6 +695,8 @@ link_insert_batches(LinkState *state, uint32 from, uint32 to)
 		state->n_in = state->n_carried + state->batch_starts[from];
 		state->batch = state->order + state->batch_starts[from];
 		state->n_batch = state->batch_starts[from + 1] - state->batch_starts[from];
+		if (state->n_in == state->records->n - omen_calibrate_queries(state->records->n, state->records->n - state->n_carried))
+			link_calibrate(state);
 
 		link_search_batch(state);
 		link_barrier(state);
@@ -723,15 +746,18 @@ link_batch_size(uint32 n_in)
 static uint32
 link_batch_starts(uint32 n_carried, uint32 n, uint32 *starts)
 {
+	uint32		end = n - omen_calibrate_queries(n, n - n_carried);
 	uint32		n_batches = 0;
 	uint32		n_in = n_carried;
 
 	while (n_in < n)
 	{
+		if (n_in == end)
+			end = n;
 		if (starts)
 			starts[n_batches] = n_in - n_carried;
 		n_batches++;
-		n_in += Min(link_batch_size(n_in), n - n_in);
+		n_in += Min(link_batch_size(n_in), end - n_in);
 	}
 	if (starts)
 		starts[n_batches] = n - n_carried;
@@ -951,7 +977,8 @@ link_end(LinkState *state)
 void
 omen_graph_extend(const OmenTeam *team, const OmenRecords *records,
 				  const OmenRouting *routing, const OmenGraphParams *params,
-				  const uint32 *order, uint32 n_carried, uint32 *links)
+				  const uint32 *order, uint32 n_carried, uint32 *links,
+				  OmenRecallCurve *curve)
 {
 	LinkState	state = {
 		.team = team,
@@ -960,9 +987,11 @@ omen_graph_extend(const OmenTeam *team, const OmenRecords *records,
 		.m = params->m,
 		.ef = params->ef_construction,
 		.input_order = order,
-		.n_carried = n_carried
+		.n_carried = n_carried,
+		.curve = curve
 	};
 
+	memset(curve, 0, sizeof(*curve));
 	if (records->n == 0)
 		return;
 	link_begin(&state, links);
@@ -970,16 +999,22 @@ omen_graph_extend(const OmenTeam *team, const OmenRecords *records,
 	link_insert_all(&state);
 	link_end_insertion(&state);
 	if (omen_team_leads(team))
-		omen_graph_reach(&team->host, &state.lists, routing, state.ef);
+	{
+		uint32		n_lost = omen_graph_reach(&team->host, &state.lists, routing, state.ef);
+
+		/* a graph much mended is not the one that was measured */
+		if (n_lost > records->n / MUCH_MENDED)
+			memset(curve, 0, sizeof(*curve));
+	}
 	link_end(&state);
 }
 
 void
 omen_graph_link(const OmenTeam *team, const OmenRecords *records,
 				const OmenRouting *routing, const OmenGraphParams *params,
-				uint32 *links)
+				uint32 *links, OmenRecallCurve *curve)
 {
-	omen_graph_extend(team, records, routing, params, NULL, 0, links);
+	omen_graph_extend(team, records, routing, params, NULL, 0, links, curve);
 }
 
 size_t

@@ -22,6 +22,7 @@
 #ifndef OMEN_GRAPH_BUILD_H
 #define OMEN_GRAPH_BUILD_H
 
+#include "src/graph/graph_calibrate.h"
 #include "src/graph/graph_search.h"
 #include "src/graph/graph_team.h"
 
@@ -82,11 +83,12 @@ typedef struct OmenGraphParams
 /*
  * Link the records (in locality order, folded: no two decode equal).
  * links: n * 2m entries, caller's; unused ones at the end of a list become
- * OMEN_NO_NODE.
+ * OMEN_NO_NODE.  The leader's curve becomes the graph's, or all zero if there are
+ * too few nodes to measure it, or too many that had to be made reachable.
  */
 extern void omen_graph_link(const OmenTeam *team, const OmenRecords *records,
 							const OmenRouting *routing, const OmenGraphParams *params,
-							uint32 *links);
+							uint32 *links, OmenRecallCurve *curve);
 
 /*
  * A graph whose nodes go on, less some, and get company: what a merge does.
@@ -130,7 +132,8 @@ extern void omen_links_carry(const OmenTeam *team, const OmenRecords *records,
 
 extern void omen_graph_extend(const OmenTeam *team, const OmenRecords *records,
 							  const OmenRouting *routing, const OmenGraphParams *params,
-							  const uint32 *order, uint32 n_carried, uint32 *links);
+							  const uint32 *order, uint32 n_carried, uint32 *links,
+							  OmenRecallCurve *curve);
 
 /*
  * Bytes per node that omen_graph_link allocates itself, shared memory and that

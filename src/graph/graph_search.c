@@ -447,11 +447,10 @@ search_add_fresh(OmenSearch *search, int n)
 /* ---------- start ---------- */
 
 static void
-search_set_limits(OmenSearch *search, uint32 ef, float bound)
+search_set_width(OmenSearch *search, uint32 ef)
 {
 	search->ef = Max(ef, 1);
 	search->patience = omen_search_patience(search->ef);
-	search->bound_bits = omen_packed_key_bits(bound);
 	sorted_reserve(search, &search->beam, Min(search->ef, WIDE_BEAM));
 	if (search->ef > WIDE_BEAM)
 		sorted_reserve(search, &search->side, SIDE_CAPACITY);
@@ -476,7 +475,8 @@ omen_search_begin(OmenSearch *search, OmenNodeSource *source, uint32 ef,
 	search->n_fresh = 0;
 	search->n_keys = 0;
 	search->n_expanded = 0;
-	search_set_limits(search, ef, bound);
+	search->bound_bits = omen_packed_key_bits(bound);
+	search_set_width(search, ef);
 
 	while (places < SEEN_MAX_FIRST_PLACES && places / SEEN_PLACES_PER_EF < search->ef)
 		places *= 2;
@@ -669,10 +669,28 @@ search_take_results(OmenSearch *search)
 	search->owed.first_open = 0;
 }
 
+/*
+ * Put the n nearest discards back into the beam.  The order of the others does
+ * not matter.
+ */
+static void
+search_readmit(OmenSearch *search, size_t n)
+{
+	SortedWords *beam = &search->beam;
+
+	omen_packed_select(search->discards, search->n_discards, n);
+	omen_packed_sort(search->discards, n);
+	sorted_reserve(search, beam, beam->n + n);
+	omen_packed_merge(beam->words, beam->n, search->discards, n);
+	beam->n += n;
+	beam->first_open = 0;
+	search->n_discards -= n;
+	memmove(search->discards, search->discards + n, search->n_discards * sizeof(uint64));
+}
+
 bool
 omen_search_resume(OmenSearch *search, uint32 ef, float bound)
 {
-	SortedWords *beam = &search->beam;
 	size_t		n_taken;
 
 	if (!search->keep_discards)
@@ -683,22 +701,21 @@ omen_search_resume(OmenSearch *search, uint32 ef, float bound)
 	if (n_taken == 0 && search->owed.n == 0)
 		return false;
 
-	/*
-	 * Take the best from the front, and fill the gap from the end.  The order
-	 * of the rest does not matter.
-	 */
-	omen_packed_select(search->discards, search->n_discards, n_taken);
-	omen_packed_sort(search->discards, n_taken);
-	sorted_reserve(search, beam, n_taken);
-	memcpy(beam->words, search->discards, n_taken * sizeof(uint64));
-	beam->n = n_taken;
-	beam->first_open = 0;
-	search->n_discards -= n_taken;
-	memmove(search->discards, search->discards + n_taken,
-			search->n_discards * sizeof(uint64));
-
-	search_set_limits(search, ef, bound);
+	search_readmit(search, n_taken);
+	search->bound_bits = omen_packed_key_bits(bound);
+	search_set_width(search, ef);
 	return true;
+}
+
+void
+omen_search_widen(OmenSearch *search, uint32 ef)
+{
+	size_t		room;
+
+	search_merge_side(search);
+	room = ef - Min(ef, search->beam.n);
+	search_readmit(search, Min(search->n_discards, room));
+	search_set_width(search, ef);
 }
 
 uint64

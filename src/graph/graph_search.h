@@ -85,6 +85,12 @@ extern int	omen_search_results(OmenSearch *search, const OmenCandidate **results
  */
 extern bool omen_search_resume(OmenSearch *search, uint32 ef, float bound);
 
+/*
+ * Go on with a beam of ef, wider than before, as if it had been that wide from
+ * the start: what had found no place comes back.  Needs keep_discards.
+ */
+extern void omen_search_widen(OmenSearch *search, uint32 ef);
+
 /* Counters since begin, for statistics and costs. */
 extern uint64 omen_search_n_keys(const OmenSearch *search);
 extern uint64 omen_search_n_expanded(const OmenSearch *search);

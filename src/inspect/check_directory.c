@@ -13,6 +13,7 @@
 
 #include "src/inspect/check.h"
 
+#include "src/am/am_api.h"
 #include "src/graph/graph_search.h"
 
 typedef struct OwnedRun
@@ -161,6 +162,17 @@ check_counts(OmenCheck *check, const OmenSegment *segment)
 	return good;
 }
 
+/* What was measured of its searches can have been measured. */
+static void
+check_curve(OmenCheck *check, const OmenSegment *segment)
+{
+	OmenRecallCurve curve;
+
+	omen_am_segment_curve(segment, &curve);
+	if (!omen_curve_is_sane(&curve))
+		omen_check_report(check, OMEN_META_BLOCK, "the recall measured falls where the beam widens, or its limits do not ascend");
+}
+
 /* The columns lie one behind the other, each as long as its records need. */
 static bool
 check_columns(OmenCheck *check, const OmenSegment *segment)
@@ -240,7 +252,10 @@ omen_check_directory(OmenCheck *check, bool *walkable)
 		if (segment->state != OMEN_STATE_LIVE && segment->state != OMEN_STATE_OPEN)
 			walkable[i] = false;
 		else if (segment->kind == OMEN_SEGMENT_GRAPH)
+		{
+			check_curve(check, segment);
 			walkable[i] = check_counts(check, segment) && check_columns(check, segment);
+		}
 	}
 	check->segment = NULL;
 	check->n_problems = 0;

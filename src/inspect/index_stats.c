@@ -12,16 +12,19 @@
  */
 #include "postgres.h"
 
+#include "src/am/am_api.h"
 #include "src/graph/graph_search.h"
 #include "src/storage/index_relation.h"
 #include "src/storage/page_reader.h"
 #include "src/storage/tail.h"
 
 #include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
@@ -44,6 +47,11 @@ enum
 	STATS_ROUTING_BYTES,
 	STATS_TOTAL_BYTES,
 	STATS_BLOCKS,
+	STATS_M,
+	STATS_EF_CONSTRUCTION,
+	STATS_EF_SEARCH,
+	STATS_PREDICTED_RECALL,
+	STATS_RECALL_CURVE,
 	N_STATS
 };
 
@@ -134,6 +142,43 @@ column_bytes(const OmenSegment *segment, OmenColumnId column)
 	return (int64) segment->columns[column - 1].n_blocks * BLCKSZ;
 }
 
+/* What was measured: a row for each class of queries, a column for each width of the beam. */
+static Datum
+recall_curve_array(const OmenRecallCurve *curve)
+{
+	Datum		values[OMEN_CURVE_CLASSES * OMEN_CURVE_RUNGS];
+	int			dims[] = {OMEN_CURVE_CLASSES, OMEN_CURVE_RUNGS};
+	int			lower_bounds[] = {1, 1};
+	int			n = 0;
+
+	for (int class = 0; class < OMEN_CURVE_CLASSES; class++)
+		for (int rung = 0; rung < OMEN_CURVE_RUNGS; rung++)
+			values[n++] = Float4GetDatum(omen_curve_recall(curve, class, omen_curve_rungs[rung]));
+	return PointerGetDatum(construct_md_array(values, NULL, 2, dims, lower_bounds, FLOAT4OID,
+											  sizeof(float4), true, TYPALIGN_INT));
+}
+
+/* How the segment is searched under the settings of the session, and what is found so. */
+static void
+describe_search(StatsRow *row, const OmenSegment *segment)
+{
+	OmenRecallCurve curve;
+	uint32		ef[OMEN_CURVE_CLASSES];
+	Datum		values[OMEN_CURVE_CLASSES];
+	double		recall = omen_am_segment_beams(segment, ef);
+
+	for (int class = 0; class < OMEN_CURVE_CLASSES; class++)
+		values[class] = Int32GetDatum(ef[class]);
+	set_value(row, STATS_EF_SEARCH,
+			  PointerGetDatum(construct_array(values, OMEN_CURVE_CLASSES, INT4OID,
+											  sizeof(int32), true, TYPALIGN_INT)));
+	omen_am_segment_curve(segment, &curve);
+	if (!omen_curve_is_known(&curve))
+		return;
+	set_value(row, STATS_PREDICTED_RECALL, Float8GetDatum(recall));
+	set_value(row, STATS_RECALL_CURVE, recall_curve_array(&curve));
+}
+
 static void
 describe_graph(StatsRow *row, Relation index, const OmenMeta *meta, const OmenSegment *segment)
 {
@@ -150,6 +195,9 @@ describe_graph(StatsRow *row, Relation index, const OmenMeta *meta, const OmenSe
 			  Int64GetDatum(column_bytes(segment, OMEN_COLUMN_CENTRES) +
 							column_bytes(segment, OMEN_COLUMN_SAMPLES) +
 							column_bytes(segment, OMEN_COLUMN_TERMS)));
+	set_value(row, STATS_M, Int32GetDatum(meta->m));
+	set_value(row, STATS_EF_CONSTRUCTION, Int32GetDatum(meta->ef_construction));
+	describe_search(row, segment);
 	if (segment->state == OMEN_STATE_LIVE && segment->n_nodes > 0)
 		set_value(row, STATS_MEAN_DEGREE, Float8GetDatum(mean_degree(index, meta, segment)));
 }

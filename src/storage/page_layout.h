@@ -106,7 +106,7 @@ typedef enum OmenColumnId
 } OmenColumnId;
 
 #define OMEN_N_COLUMNS		8
-#define OMEN_MAX_COLUMNS	8	/* places in a segment's descriptor */
+#define OMEN_MAX_COLUMNS	10	/* places in a segment's descriptor */
 
 /*
  * One heap TID, or a reference to a list of them.  Entry number i < n_nodes
@@ -188,6 +188,21 @@ typedef struct OmenColumnRange
 
 #define OMEN_MAX_RUNS		8
 
+/*
+ * What searches of a segment find, measured when it was made: recall@10 of
+ * queries of four classes, told apart by the key of the tenth nearest node, by
+ * beams of 16, 24, 37, 56, 84 and 128.  A value v stands for 1 - 2 ^ (-v / 16);
+ * all zero if the segment was too small to measure.  The values are those of
+ * OmenRecallCurve (graph_calibrate.h).
+ */
+typedef struct OmenSegmentCurve
+{
+	float		limits[3];		/* greatest key of each class but the last */
+	uint8		recall[4][6];
+} OmenSegmentCurve;
+
+StaticAssertDecl(sizeof(OmenSegmentCurve) == 36, "on-disk size of OmenSegmentCurve");
+
 /* One entry of the directory. */
 typedef struct OmenSegment
 {
@@ -209,13 +224,15 @@ typedef struct OmenSegment
 	uint32		n_chunks;		/* of BYTES */
 	uint32		n_terms;		/* records of TERMS; 0 if the codes have no terms */
 	uint32		stamp;			/* random, not 0: tells apart segments with the same id, file after file */
+	OmenSegmentCurve curve;
+	uint32		unused2;
 	OmenColumnRange columns[OMEN_MAX_COLUMNS];	/* index: OmenColumnId - 1 */
 	OmenRun		runs[OMEN_MAX_RUNS];
 } OmenSegment;
 
-StaticAssertDecl(sizeof(OmenSegment) == 192, "on-disk size of OmenSegment");
+StaticAssertDecl(sizeof(OmenSegment) == 248, "on-disk size of OmenSegment");
 
-#define OMEN_MAX_SEGMENTS	40
+#define OMEN_MAX_SEGMENTS	32
 
 /*
  * Metapage, from PageGetContents() on.  The first part is written once, by

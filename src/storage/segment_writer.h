@@ -22,6 +22,7 @@ typedef struct OmenSegmentContent
 	uint32		n_terms;
 	uint32		null_list;
 	uint32		undirected_list;
+	OmenSegmentCurve curve;
 
 	/*
 	 * Point at the parts of a record; head may be left alone if the column

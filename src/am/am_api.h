@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * am_api.h
+ *	  What other folders may ask of the access method.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_AM_API_H
+#define OMEN_AM_API_H
+
+#include "src/graph/graph_calibrate.h"
+#include "src/storage/page_layout.h"
+
+/* The recall that was measured of a sealed segment. */
+extern void omen_am_segment_curve(const OmenSegment *segment, OmenRecallCurve *curve);
+
+/*
+ * How wide the first search of a sealed segment is under the settings of the
+ * session, by class of query (graph_calibrate.h).  Returns the recall to be
+ * expected, or NaN if it was not measured.
+ */
+extern double omen_am_segment_beams(const OmenSegment *segment, uint32 ef[OMEN_CURVE_CLASSES]);
+
+/* The same, on average. */
+extern uint32 omen_am_segment_ef(const OmenSegment *segment);
+
+#endif							/* OMEN_AM_API_H */
