@@ -224,7 +224,10 @@ build(OmenCodeKind kind, OmenMetric metric, uint32 n, int n_members)
 	hash = hash_bytes_of(hash, g.links, sizeof(uint32) * n * 2 * g.params.m);
 	hash = hash_bytes_of(hash, g.records.factors, (size_t) n * g.codec.factor_bytes);
 	hash = hash_bytes_of(hash, &g.curve, sizeof(g.curve));
-	check(omen_curve_is_known(&g.curve) == (n >= 1024) && omen_curve_is_sane(&g.curve), "curve", kind, n, n_members);
+	/* inner products may leave too many nodes without a link to them for the recall to count */
+	if (metric != OMEN_METRIC_IP)
+		check(omen_curve_is_known(&g.curve) == (n >= 1024), "curve known", kind, n, n_members);
+	check(omen_curve_is_sane(&g.curve), "curve", kind, n, n_members);
 	if (!g.codec.variable)
 		hash = hash_bytes_of(hash, g.records.codes, (size_t) n * g.codec.code_bytes);
 	for (i = 1; i < n_members; i++)
