@@ -164,6 +164,17 @@ SELECT rows FROM omenvec_index_stats('am_life_idx') WHERE state = 'open';
 SELECT id, v, n FROM am_life ORDER BY v <-> '[6,6,6]', id;
 SELECT problem FROM omenvec_check('am_life_idx');
 
+-- NULLs of a tail that VACUUM has taken do not come back with the rows that take their places
+CREATE TABLE am_reuse (id integer, v vector(3)) WITH (autovacuum_enabled = off);
+CREATE INDEX am_reuse_idx ON am_reuse USING omenhnsw (v vector_l2_ops);
+INSERT INTO am_reuse SELECT i, NULL FROM generate_series(1, 40) AS i;
+DELETE FROM am_reuse WHERE id <= 20;
+VACUUM (INDEX_CLEANUP on, TRUNCATE off) am_reuse;
+INSERT INTO am_reuse SELECT i, CASE WHEN i % 2 = 0 THEN ARRAY[i, 1, 1]::real[]::vector END FROM generate_series(101, 120) AS i;
+SET enable_seqscan = off;
+SELECT count(*), count(DISTINCT id), sum(id) FROM (SELECT id FROM am_reuse ORDER BY v <-> '[1,1,1]' LIMIT 1000) AS s;
+RESET enable_seqscan;
+
 DROP VIEW am_state;
 DROP FUNCTION am_found;
-DROP TABLE am_life, am_size;
+DROP TABLE am_life, am_size, am_reuse;
