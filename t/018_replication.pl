@@ -137,8 +137,9 @@ sub close_scan
 	return $1 == $scan->{left} && $2 == $scan->{left} ? 'right' : "$said instead of $scan->{left}";
 }
 
-# No conflicts of the table's own: nothing is removed from it.
+# No conflicts of the table's own: nothing is removed from it, nor are files cut off.
 $primary->safe_psql('postgres', q{
+	ALTER TABLE items SET (vacuum_truncate = off);
 	CREATE FUNCTION read_rest(c refcursor) RETURNS void LANGUAGE plpgsql AS $$
 	DECLARE
 		r record;
