@@ -225,6 +225,7 @@ my @CASES = (
 	[ 'more dead than rows', 'dense', set_entry('n_dead', sub { 5000 }), qr/impossible counts: .* 5000 of them dead/ ],
 	[ 'dead rows', 'dense', set_entry('n_dead', sub { $_ + 1 }), qr/directory says \d+ dead rows, but only \d+ are marked/ ],
 	[ 'rows', 'dense', set_entry('n_rows', sub { $_ - 1 }), qr/directory says \d+ rows, there are/ ],
+	[ 'rows beyond all pages', 'dense', set_entry('n_rows', sub { 2**30 }), $META_DAMAGED, $META_DAMAGED ],
 	[ 'no samples', 'dense', set_entry('n_samples', sub { 0 }), qr/impossible counts: .* 0 routing samples/, qr/directory of index .* is damaged/ ],
 	[ 'chunks', 'sparse', set_entry('n_chunks', sub { 2**31 }), qr/impossible count: \d+ chunks/, qr/directory of index .* is damaged/ ],
 	[ 'list of nulls among the nodes', 'dense', set_entry('null_list', sub { 3 }), qr/list of NULL vectors begins at TID entry 3/, qr/list of TIDs in segment/ ],

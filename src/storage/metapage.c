@@ -29,6 +29,9 @@ entry_is_sane(const OmenMeta *meta, const OmenSegment *segment)
 		(segment->kind != OMEN_SEGMENT_GRAPH && segment->kind != OMEN_SEGMENT_TAIL) ||
 		segment->state < OMEN_STATE_BUILDING || segment->state > OMEN_STATE_RETIRED)
 		return false;
+	/* a row takes an entry of TIDS, or a header in a tail: memory is set aside by this number */
+	if ((uint64) segment->n_rows * sizeof(OmenTidEntry) > (uint64) segment->n_blocks * BLCKSZ)
+		return false;
 	for (int i = 0; i < segment->n_runs; i++)
 	{
 		const OmenRun *run = &segment->runs[i];
