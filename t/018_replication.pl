@@ -31,7 +31,7 @@ $primary->append_conf('postgresql.conf', quiet_settings() . q{
 	wal_keep_size = '1GB'
 	shared_buffers = '32MB'
 	maintenance_work_mem = '64MB'
-	max_standby_streaming_delay = -1
+	max_standby_streaming_delay = '1s'
 	omenvec.max_maintenance_workers = 2
 });
 $primary->start;
@@ -61,9 +61,8 @@ sub standby_is_right
 		SELECT c::text FROM omenvec_check('items_v') AS c}), "\nt\nt", $name);
 }
 
-# What a reader may be told on a standby; pgbench tries again.  Replay waits for
-# queries where the server itself sees a conflict, so what is left is the index's.
-my $CONFLICT = qr/conflict with recovery|number of tries/;
+# What a reader may be told on a standby: to try again, which pgbench does, or to connect again.
+my $CONFLICT = qr/conflict with recovery|number of tries|backend died|aborted while|Run was aborted/;
 
 # ---- a standby under load ----
 
@@ -138,6 +137,8 @@ sub close_scan
 }
 
 # No conflicts of the table's own: nothing is removed from it, nor are files cut off.
+$standby->append_conf('postgresql.conf', 'max_standby_streaming_delay = -1');
+$standby->reload;
 $primary->safe_psql('postgres', q{
 	ALTER TABLE items SET (vacuum_truncate = off);
 	CREATE FUNCTION read_rest(c refcursor) RETURNS void LANGUAGE plpgsql AS $$
