@@ -8,7 +8,7 @@ use warnings;
 
 my $BLOCK = 8192;
 my $HEADER = 24;
-my %SIZES = (uint8 => 1, uint16 => 2, uint32 => 4, uint64 => 8, BlockNumber => 4);
+my %SIZES = (uint8 => 1, uint16 => 2, uint32 => 4, uint64 => 8, float => 4, BlockNumber => 4);
 my %FORMATS = (1 => 'C', 2 => 'v', 4 => 'V', 8 => 'Q<');
 my (%structs, %defines, %columns);
 
@@ -20,16 +20,21 @@ sub parse_layout
 	local $/;
 	my $text = <$file> =~ s{/\*.*?\*/}{}gsr;
 
-	$defines{$1} = $2 =~ /^0x/ ? hex $2 : $2 while $text =~ /^#define (\w+)\s+(0x[0-9A-F]+|\d+)U?\s*$/mg;
+	while ($text =~ /^#define (\w+)\s+(0x)?([0-9A-F]+)U?\s*$/mg)
+	{
+		$defines{$1} = $2 ? hex $3 : $3;
+	}
 	$columns{$1} = $2 while $text =~ /OMEN_COLUMN_(\w+) = (\d+)/g;
 	while ($text =~ /typedef struct \w+\s*\{(.*?)\}\s*(\w+);/gs)
 	{
 		my ($body, $name) = ($1, $2);
 		my ($offset, $widest, %members) = (0, 1);
 
-		while ($body =~ /(\w+)\s+(\w+)(?:\[(\w+)\])?;/g)
+		while ($body =~ /(\w+)\s+(\w+)((?:\[\w+\])*);/g)
 		{
-			my ($type, $member, $count) = ($1, $2, defined $3 ? $defines{$3} // $3 : 1);
+			my ($type, $member, $bounds, $count) = ($1, $2, $3, 1);
+
+			$count *= $defines{$_} // $_ foreach $bounds =~ /(\w+)/g;
 			my $size = $SIZES{$type} // die "unknown type $type";
 			my $align = $structs{$type} ? $structs{$type}{align} : $size;
 
@@ -41,6 +46,10 @@ sub parse_layout
 		$offset += -$offset % $widest;
 		$structs{$name} = { align => $widest, members => \%members };
 		$SIZES{$name} = $offset;
+	}
+	while ($text =~ /sizeof\((\w+)\) == (\d+)/g)
+	{
+		die "$1 has $2 bytes, not $SIZES{$1}" if $SIZES{$1} != $2;
 	}
 }
 
