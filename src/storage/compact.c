@@ -132,7 +132,6 @@ move_end_of_run(OmenSegment *segment, int run, BlockNumber to, uint32 n_blocks, 
 static void
 move_into(Relation index, const OmenSegment *segment, int run, const OmenSegment *reserved)
 {
-	uint64		retire_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
 	uint32		n_blocks = reserved->n_blocks;
 	BlockNumber from = run_end(&segment->runs[run]) - n_blocks;
 	BlockNumber to = reserved->runs[0].start;
@@ -151,7 +150,7 @@ move_into(Relation index, const OmenSegment *segment, int run, const OmenSegment
 	old = omen_meta_find(change.meta, reserved->id);
 	move_end_of_run(omen_meta_find(change.meta, segment->id), run, to, n_blocks, &old->runs[0]);
 	old->state = OMEN_STATE_RETIRED;
-	old->retire_xid = retire_xid;
+	old->retire_xid = omen_extent_retire_xid();
 	omen_meta_change_commit(&change);
 }
 

@@ -371,6 +371,18 @@ omen_extent_flush_metapage(Relation index)
 	XLogFlush(lsn);
 }
 
+/*
+ * Until when an entry that is being retired must be kept.  To be asked under
+ * the exclusive lock of the metapage: whoever copied the directory before has
+ * a snapshot from before, but between an earlier answer and the change there
+ * could be a scan with a younger snapshot and the old directory.
+ */
+uint64
+omen_extent_retire_xid(void)
+{
+	return U64FromFullTransactionId(ReadNextFullTransactionId());
+}
+
 /* Can the space of an entry be used again? */
 static bool
 is_reclaimable(const OmenSegment *segment, bool building_too)

@@ -224,11 +224,12 @@ void
 omen_segment_publish(Relation index, uint32 segment_id,
 					 const uint32 *replaced, int n_replaced)
 {
-	uint64		retire_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
 	OmenSegment retired[OMEN_MAX_SEGMENTS];
 	OmenMetaChange change;
+	uint64		retire_xid;
 
 	omen_meta_change_begin(index, &change);
+	retire_xid = omen_extent_retire_xid();
 	if (segment_id != 0)
 		omen_meta_find(change.meta, segment_id)->state = OMEN_STATE_LIVE;
 	for (int i = 0; i < n_replaced; i++)
