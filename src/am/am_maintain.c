@@ -453,7 +453,7 @@ omen_maintain_step(Relation index)
 	if (directory_has_room(meta))
 		done = seal_if_free(index, meta, omen_seal_blocks(index, meta)) ||
 			merge_due(index, meta);
-	if (!done)
+	if (!done && directory_has_room(meta))
 	{
 		omen_maintain_lock_marks(index);
 		done = omen_compact(index);
