@@ -193,6 +193,10 @@ is(n_sealed('quiet'), 0, 'autoseal = off: nothing is sealed');
 is(sql("SELECT count(*) $WORKERS"), 0, 'nor a worker started');
 sql("SELECT omenvec_optimize('quiet_v')");
 is(n_sealed('quiet'), 1, 'but by hand');
+insert('quiet', 10001, 18000);
+sql('VACUUM quiet');
+is(sql(q{SELECT sum(rows) FROM omenvec_index_stats('quiet_v') WHERE kind = 'graph' AND state = 'live'}), 16000,
+	'or by VACUUM itself');
 
 sql(qq{
 	CREATE TEMP TABLE own (id bigint, v vector(@{[8 * $TILES]}));

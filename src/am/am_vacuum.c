@@ -293,15 +293,15 @@ used_blocks(const OmenMeta *meta)
 }
 
 /*
- * Have a worker do what is due.  Where none can be had, do it here, unless
- * this vacuum is in a hurry.
+ * Have a worker do what is due.  Where none can be had, or the index's options
+ * want none, do it here, unless this vacuum is in a hurry.
  */
 static void
 maintain(Relation index)
 {
 	if (!omen_maintain_is_due(index))
 		return;
-	if (omen_worker_can_serve(index) && omen_worker_request(index, 0))
+	if (omen_am_option_autoseal(index) && omen_worker_can_serve(index) && omen_worker_request(index, 0))
 		return;
 	if ((MyProc->statusFlags & PROC_VACUUM_FOR_WRAPAROUND) == 0)
 		omen_maintain_due(index);
