@@ -195,10 +195,13 @@ merge(Relation index, const OmenMeta *meta, const OmenSegment *const *segments, 
 	omen_progress_merge(index, segments, n_segments);
 	omen_build_team_alone(&team);
 	builder = omen_builder_create(index, meta, &encoder.codec, &team, NULL, omen_progress_is_shown());
-	for (int i = 0; i < n_segments; i++)
-		omen_merge_source_read(&sources[i], index, meta, segments[i], builder);
 
-	/* Building takes long and looks at no catalog: let go of the snapshot that lookups have left. */
+	/* Reading and building take long and look at no catalog: let go of the snapshot that lookups have left. */
+	for (int i = 0; i < n_segments; i++)
+	{
+		InvalidateCatalogSnapshotConditionally();
+		omen_merge_source_read(&sources[i], index, meta, segments[i], builder);
+	}
 	InvalidateCatalogSnapshotConditionally();
 	(void) omen_builder_gather(builder, false);
 	if (!builder->rows.empty)
