@@ -146,7 +146,7 @@ omen_seal_blocks(Relation index, const OmenMeta *meta)
 		if (!meta->variable_codes)
 			bytes = Max(bytes, (uint64) MIN_SEAL_ROWS * row_bytes);
 	}
-	return bytes / OMEN_PAGE_CAPACITY;
+	return Max(bytes / OMEN_PAGE_CAPACITY, 1);
 }
 
 /* ---- merging ---- */
