@@ -339,8 +339,8 @@ open_index(Oid index_oid)
 typedef enum StepResult
 {
 	STEP_DONE,
-	STEP_IDLE,					/* nothing is due */
-	STEP_GO						/* no index, or somebody else is at it */
+	STEP_IDLE,					/* nothing is due, or somebody else is at it, be it only to look */
+	STEP_GO						/* no index, or it wants no worker */
 } StepResult;
 
 /* One piece of work as the index's owner; vacuum runs so, too. */
@@ -349,7 +349,7 @@ work_on(Relation index)
 {
 	Oid			user;
 	int			security;
-	StepResult	result = STEP_GO;
+	StepResult	result = STEP_IDLE;
 
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(index->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
