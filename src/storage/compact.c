@@ -138,6 +138,7 @@ move_into(Relation index, const OmenSegment *segment, int run, const OmenSegment
 	OmenMetaChange change;
 	OmenSegment *old;
 
+	omen_extent_flush_metapage(index);
 	for (uint32 i = 0; i < n_blocks; i++)
 	{
 		copy_block(index, from + i, to + i);

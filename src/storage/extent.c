@@ -351,10 +351,11 @@ omen_extent_block(Relation index, const OmenSegment *segment, uint32 logical_blo
 }
 
 /*
- * New pages are written without records at first, so they could reach the disk
- * before the record that freed their blocks: after a crash, the old segment
- * would be back, over pages that are no longer its.  Therefore that record
- * must be on disk first.
+ * Have the directory, as it is now, on disk before the truth of it is relied
+ * upon.  New pages of a segment are written without records at first, so they
+ * could reach the disk before the record that freed their blocks: after a
+ * crash, the old segment would be back, over pages that are no longer its.
+ * Therefore whoever has taken space calls this before writing there.
  */
 void
 omen_extent_flush_metapage(Relation index)
@@ -418,5 +419,4 @@ omen_extent_reclaim(Relation index, bool building_too)
 		if (is_reclaimable(&change.meta->segments[i], building_too))
 			omen_meta_remove(change.meta, &change.meta->segments[i]);
 	omen_meta_change_commit(&change);
-	omen_extent_flush_metapage(index);
 }

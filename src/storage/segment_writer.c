@@ -193,6 +193,7 @@ omen_segment_write(Relation index, const OmenMeta *meta,
 	if (!omen_extent_add_segment(index, OMEN_SEGMENT_GRAPH, OMEN_STATE_BUILDING,
 								 plan_columns(meta, &plan), &segment))
 		return false;
+	omen_extent_flush_metapage(index);
 	fill_descriptor(meta, content, &segment);
 	*segment_id = segment.id;
 
