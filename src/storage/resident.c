@@ -42,6 +42,9 @@
 #define SCAN_BLOCKS 16
 #define MIN_SCANS 100
 
+/* A request that brought no copy, for want of room say, makes the next one wait twice as long, up to so many times. */
+#define MAX_DOUBLINGS 8
+
 /* Segments remembered; beyond this, all is forgotten and learnt anew. */
 #define MAX_ENTRIES 4096
 
@@ -50,6 +53,7 @@ typedef struct Entry
 	OmenResidentKey key;		/* must be first */
 	bool		mapped;
 	uint32		n_scans;		/* without a copy, since the last request */
+	int			n_requests;		/* since there was a copy */
 	TimestampTz look_again;
 	OmenResident resident;
 } Entry;
@@ -119,6 +123,7 @@ let_go(Entry *entry)
 	entry->mapped = false;
 	entry->look_again = 0;
 	entry->n_scans = 0;
+	entry->n_requests = 0;
 }
 
 /* Look through the copies mapped for those that have been removed meanwhile. */
@@ -167,6 +172,7 @@ find_entry(Relation index, const OmenSegment *segment)
 	{
 		entry->mapped = false;
 		entry->n_scans = 0;
+		entry->n_requests = 0;
 		entry->look_again = 0;
 	}
 	return entry;
@@ -176,7 +182,9 @@ find_entry(Relation index, const OmenSegment *segment)
 static bool
 is_due(const Entry *entry, const OmenSegment *segment)
 {
-	return entry->n_scans >= Max(MIN_SCANS, segment->n_blocks / SCAN_BLOCKS);
+	uint64		n_scans = Max(MIN_SCANS, segment->n_blocks / SCAN_BLOCKS);
+
+	return entry->n_scans >= n_scans << Min(entry->n_requests, MAX_DOUBLINGS);
 }
 
 /* No copy is mapped: look for one from time to time, and ask for one when it is due. */
@@ -197,6 +205,7 @@ try_to_map(Entry *entry, Relation index, const OmenSegment *segment)
 	if (!entry->mapped && due)
 	{
 		entry->n_scans = 0;
+		entry->n_requests++;
 		(void) omen_resident_request(index);
 	}
 	return entry->mapped;
