@@ -215,7 +215,8 @@ omen_extent_add_segment(Relation index, uint8 kind, uint8 state,
 
 	init_entry(segment, kind, state, n_blocks);
 	old_end = meta->end_block;
-	segment->n_runs = choose_runs(index, meta, n_blocks, segment->runs, OMEN_MAX_RUNS);
+	segment->n_runs = choose_runs(index, meta, n_blocks, segment->runs,
+								  kind == OMEN_SEGMENT_TAIL ? 1 : OMEN_MAX_RUNS);	/* a tail must be able to grow */
 	extend_file(index, old_end, meta->end_block);
 
 	omen_meta_change_begin(index, &change);
