@@ -177,8 +177,8 @@ publish(Relation index, uint32 segment_id, OmenMergeSource *sources, int n_sourc
 	omen_maintain_unlock(index, OMEN_LOCK_MARKS);
 }
 
-/* Make one segment of the sources. */
-static void
+/* Make one segment of the sources.  Returns false if the directory has no place for it. */
+static bool
 merge(Relation index, const OmenMeta *meta, const OmenSegment *const *segments, int n_segments)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "omenvec merge",
@@ -211,6 +211,7 @@ merge(Relation index, const OmenMeta *meta, const OmenSegment *const *segments, 
 
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);
+	return written;
 }
 
 /* ---- choosing what to do ---- */
@@ -254,7 +255,7 @@ freeze_open_tail(Relation index, OmenMeta *meta, uint32 due_blocks)
 
 /*
  * Make a segment of the frozen tails, at most so many, and of the open one if
- * it has due_blocks.  Returns whether there was anything to do.
+ * it has due_blocks.  Returns whether that was done.
  */
 static bool
 seal_tails(Relation index, OmenMeta *meta, uint32 due_blocks, int max_tails)
@@ -266,9 +267,7 @@ seal_tails(Relation index, OmenMeta *meta, uint32 due_blocks, int max_tails)
 	n_tails = Min(live_segments(meta, OMEN_SEGMENT_TAIL, tails), max_tails);
 	for (int i = 0; i < n_tails; i++)
 		omen_tail_close(index, tails[i]);
-	if (n_tails > 0)
-		merge(index, meta, tails, n_tails);
-	return n_tails > 0;
+	return n_tails > 0 && merge(index, meta, tails, n_tails);
 }
 
 /* The same under the seal lock; false also if somebody else has it. */
@@ -342,7 +341,7 @@ has_many_dead(const OmenSegment *segment)
 	return segment->n_dead > REWRITE_DEAD_SHARE * segment->n_rows;
 }
 
-/* Merge some segments, or write one anew, if that is due.  Returns whether it was. */
+/* Merge some segments, or write one anew, if that is due.  Returns whether that was done. */
 static bool
 merge_due(Relation index, OmenMeta *meta)
 {
@@ -352,16 +351,10 @@ merge_due(Relation index, OmenMeta *meta)
 										merge_budget(index, meta));
 
 	if (n_chosen > 0)
-	{
-		merge(index, meta, segments, n_chosen);
-		return true;
-	}
+		return merge(index, meta, segments, n_chosen);
 	for (int i = 0; i < n_segments; i++)
 		if (has_many_dead(segments[i]))
-		{
-			merge(index, meta, &segments[i], 1);
-			return true;
-		}
+			return merge(index, meta, &segments[i], 1);
 	return false;
 }
 
@@ -379,7 +372,7 @@ merge_all(Relation index, OmenMeta *meta)
 	if (n_chosen == 0 && n_segments > 0 && segments[0]->n_dead > 0)
 		n_chosen = 1;
 	if (n_chosen > 0)
-		merge(index, meta, segments, n_chosen);
+		(void) merge(index, meta, segments, n_chosen);
 }
 
 /* An inserting backend's share: the smallest, when there are too many. */
@@ -394,7 +387,7 @@ merge_crowd(Relation index, OmenMeta *meta)
 		return;
 	n_chosen = choose_merge(segments, CROWDED_MERGE, UINT32_MAX, crowded_budget(index, meta));
 	if (n_chosen > 0)
-		merge(index, meta, segments, n_chosen);
+		(void) merge(index, meta, segments, n_chosen);
 }
 
 /* ---- what to do, and who does it ---- */
