@@ -151,6 +151,16 @@ DELETE FROM points WHERE id = 20001;
 SELECT id FROM points WHERE v <-> '[3,4,5]' < 0.5 AND id > 20000 ORDER BY v <-> '[3,4,5]', id LIMIT 10;
 SELECT count(*) FROM (SELECT FROM points WHERE v <-> '[3,4,5]' < 0.5 ORDER BY v <-> '[3,4,5]') AS x;
 
+-- Distances that a float cannot hold, in the graph and in the tail: no row is left out
+CREATE TABLE far (id integer, v vector(2)) WITH (autovacuum_enabled = off);
+INSERT INTO far SELECT i, ARRAY[1e20 * (1 + i % 97), 1e20 * (i % 89)]::real[]::vector FROM generate_series(1, 3000) AS i;
+CREATE INDEX far_idx ON far USING omenhnsw (v vector_l2_ops);
+INSERT INTO far SELECT id + 3000, v FROM far WHERE id <= 500;
+SELECT count(*) FROM (SELECT FROM far ORDER BY v <-> '[0,0]' LIMIT 1000) AS x;
+SELECT count(*) FROM (SELECT FROM far ORDER BY v <-> '[0,0]') AS x;
+SELECT count(*) FROM (SELECT FROM far WHERE v <-> '[0,0]' <= 'infinity' ORDER BY v <-> '[0,0]') AS x;
+DROP TABLE far;
+
 -- Row security: a clause that may not be evaluated before the policy ends no scan
 CREATE ROLE range_reader;
 GRANT SELECT ON points TO range_reader;

@@ -308,5 +308,5 @@ omen_range_key(const OmenRange *range, double slack, OmenMetric metric)
 	if (metric == OMEN_METRIC_L2)
 		distance = distance > 0 ? distance * distance : 0;
 	distance += (metric == OMEN_METRIC_IP ? IP_KEY_MARGIN : KEY_MARGIN) * fabs(distance);
-	return (float) Min(distance, FLT_MAX);
+	return distance > FLT_MAX ? INFINITY : (float) distance;
 }

@@ -11,6 +11,7 @@
  */
 #include "src/am/candidate_pool.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "miscadmin.h"
@@ -121,6 +122,7 @@ omen_pool_take(OmenPool *pool, uint32 n, float bound, const OmenCandidate **take
 		*horizon = -INFINITY;
 		for (uint32 i = 0; i < n; i++)
 			*horizon = Max(*horizon, rest[i].key);
+		*horizon = Min(*horizon, FLT_MAX);	/* keys may be infinite, but some are left */
 	}
 	n = Min(n, n_within);
 	pool->n_taken += n;

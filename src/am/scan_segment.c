@@ -18,6 +18,7 @@
 #include "src/graph/graph_build.h"
 #include "src/graph/graph_terms.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "miscadmin.h"
@@ -558,11 +559,14 @@ search_next(OmenScanSegment *scan, float bound, const OmenCandidate **candidates
 	return n;
 }
 
-/* How far the results of a search, nearest first, can be relied on. */
+/*
+ * How far the results of a search, nearest first, can be relied on.  Never
+ * INFINITY, which keys may be: there may be others.
+ */
 static float
 search_horizon(const OmenCandidate *candidates, int n, float bound)
 {
-	return Min(candidates[(n * 3 - 1) / 4].key, bound);
+	return Min(Min(candidates[(n * 3 - 1) / 4].key, bound), FLT_MAX);
 }
 
 int
