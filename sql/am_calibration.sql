@@ -103,6 +103,20 @@ SET ROLE am_cal_reader;
 SELECT recall, queries, neighbours FROM omenvec_recall('am_cal_v');
 RESET ROLE;
 
+-- A query whose functions measure, too
+CREATE FUNCTION am_cal_nested(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF current_setting('am_cal.nested', true) = 'on' THEN
+        PERFORM omenvec_recall('am_cal_v', 5, 1);
+    END IF;
+    RETURN v;
+END $$;
+CREATE TABLE am_cal_few AS SELECT v FROM am_cal ORDER BY id LIMIT 20;
+CREATE INDEX am_cal_expression ON am_cal_few USING omenhnsw ((am_cal_nested(v)::vector(32)) vector_l2_ops);
+SET am_cal.nested = on;
+SELECT recall, queries FROM omenvec_recall('am_cal_expression', 5, 2);
+RESET am_cal.nested;
+
 -- What is refused
 SELECT omenvec_recall('am_cal_v', 0);
 SELECT omenvec_recall('am_cal_v', 10001);
@@ -111,6 +125,6 @@ SELECT omenvec_recall('am_cal');
 SELECT omenvec_recall('pg_class_oid_index');
 SELECT omenvec_recall(NULL);
 
-DROP TABLE am_cal, am_cal_kinds;
-DROP FUNCTION am_cal_vector, am_cal_beams;
+DROP TABLE am_cal, am_cal_kinds, am_cal_few;
+DROP FUNCTION am_cal_vector, am_cal_beams, am_cal_nested;
 DROP ROLE am_cal_reader;

@@ -84,6 +84,7 @@ _PG_init(void)
 	simd_define();
 	omen_am_init();
 	omen_range_init();
+	omen_recall_init();
 
 	/* After all settings are defined: what is left under our names is a typo. */
 	MarkGUCPrefixReserved("omenvec");

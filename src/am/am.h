@@ -56,6 +56,7 @@ extern int	omen_am_max_maintenance_workers;
 
 extern void omen_am_init(void);
 extern void omen_am_resident_init(void);	/* am_resident.c */
+extern void omen_recall_init(void); /* am_recall.c */
 extern bytea *omen_am_options(Datum reloptions, bool validate);
 extern bool omen_am_option_autoseal(Relation index);
 extern int	omen_am_option_tail_size(Relation index);

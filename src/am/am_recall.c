@@ -60,17 +60,25 @@ typedef struct RecallQuery
 
 /* ---- which indexes the planner sees ---- */
 
-/* Of the access method's indexes only this one, or none if it is invalid. */
+/*
+ * While measurements are going on, of the access method's indexes only this
+ * one, or none if it is invalid.  There may be several: a function that a
+ * query calls may measure, too.
+ */
 static Oid	visible_index;
-static get_relation_info_hook_type other_hook;
+static int	n_measurements;
+
+static get_relation_info_hook_type next_hook;
 
 static void
 hide_indexes(PlannerInfo *root, Oid table, bool inhparent, RelOptInfo *rel)
 {
 	ListCell   *cell;
 
-	if (other_hook)
-		other_hook(root, table, inhparent, rel);
+	if (next_hook)
+		next_hook(root, table, inhparent, rel);
+	if (n_measurements == 0)
+		return;
 	foreach(cell, rel->indexlist)
 	{
 		IndexOptInfo *index = lfirst(cell);
@@ -78,6 +86,14 @@ hide_indexes(PlannerInfo *root, Oid table, bool inhparent, RelOptInfo *rel)
 		if (omen_am_is_index(index) && index->indexoid != visible_index)
 			rel->indexlist = foreach_delete_current(rel->indexlist, cell);
 	}
+}
+
+/* Called once, from _PG_init(). */
+void
+omen_recall_init(void)
+{
+	next_hook = get_relation_info_hook;
+	get_relation_info_hook = hide_indexes;
 }
 
 /* Does a plan scan the index? */
@@ -252,19 +268,20 @@ static void
 run_measurement(RecallQuery *query, const OmenIndexRelation *opened, int samples)
 {
 	int			guc_level = NewGUCNestLevel();
+	Oid			visible_before = visible_index;
 
 	set_planner_option("enable_seqscan");
 	set_planner_option("enable_sort");
 	set_planner_option("jit");		/* what is disabled looks expensive */
-	other_hook = get_relation_info_hook;
-	get_relation_info_hook = hide_indexes;
+	n_measurements++;
 	PG_TRY();
 	{
 		measure_index(query, opened, samples);
 	}
 	PG_FINALLY();
 	{
-		get_relation_info_hook = other_hook;
+		n_measurements--;
+		visible_index = visible_before;
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(true, guc_level);
