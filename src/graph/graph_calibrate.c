@@ -294,8 +294,8 @@ search_query(CalibrationMember *member, const OmenQuery *query, QueryResult *res
 	seed_search(member, query);
 	for (rung = 0; rung < OMEN_CURVE_RUNGS; rung++)
 	{
-		while (!search_is_done(search, omen_curve_rungs[rung]))
-			(void) omen_search_run(search, 1);
+		while (!search_is_done(search, omen_curve_rungs[rung]) && !omen_search_run(search, 1))
+			 /* go on */ ;
 		nearest_keys(search, keys[rung]);
 	}
 	result->farthest = keys[TOP_RUNG][OMEN_CURVE_K - 1];
