@@ -138,6 +138,28 @@ foreach my $name (sort keys %INDEXES)
 	}
 	$node->safe_psql('postgres', 'DROP INDEX alone');
 }
+
+# A table whose last vector fills a segment: NULLs that follow are the next one's.
+{
+	my @how = ('ON filled USING omenhnsw (v vector_l2_ops)', 0, "SET maintenance_work_mem = '1MB'");
+
+	$node->safe_psql('postgres', 'CREATE TABLE filled AS SELECT * FROM many ORDER BY id LIMIT 4000');
+	build('alone', @how);
+	$node->safe_psql('postgres', q{
+		CREATE TABLE few AS SELECT * FROM filled ORDER BY id
+		LIMIT (SELECT rows FROM omenvec_index_stats('alone') ORDER BY segment_id LIMIT 1);
+		DROP TABLE filled;
+		ALTER TABLE few RENAME TO filled;
+		INSERT INTO filled SELECT i, NULL FROM generate_series(1, 150) AS i;
+	});
+	build('alone', @how);
+	$how[1] = 2;
+	build('together', @how);
+	is(digest('together'), digest('alone'), 'NULLs after a full segment');
+	is($node->safe_psql('postgres', "SELECT count(*) FROM omenvec_index_stats('together') WHERE kind = 'graph'"), 2,
+		'they have a segment of their own');
+	$node->safe_psql('postgres', 'DROP TABLE filled');
+}
 build('alone', 'ON items USING omenhnsw (v vector_l2_ops)', 0);
 my $alone = digest('alone');
 

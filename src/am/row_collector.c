@@ -357,7 +357,10 @@ sort_places(Gathering *g)
 	g->places = merged;
 }
 
-/* How many rows fill the segment: those up to the heap page that reaches the limit. */
+/*
+ * How many rows fill the segment: those up to the heap page that reaches the
+ * limit.  If they do, rows without a code may follow, and are another one's.
+ */
 static void
 cut_segment(Gathering *g)
 {
@@ -370,13 +373,11 @@ cut_segment(Gathering *g)
 		OmenRowTotals row = {1, limit->row_bytes + place->n_code_bytes, ItemPointerGetBlockNumber(&place->tid)};
 
 		if (row.last_block != totals.last_block && omen_limit_reached(limit, &totals))
-		{
-			g->shared->more = true;
 			break;
-		}
 		omen_totals_add(&totals, &row);
 	}
 	g->shared->taken = totals;
+	g->shared->more |= omen_limit_reached(limit, &totals);
 }
 
 /* This member's rows go to their places in the arrays of all. */
