@@ -173,3 +173,20 @@ RESET ROLE;
 DROP TABLE points, kinds;
 DROP ROLE range_reader;
 DROP FUNCTION seen, compare;
+
+-- In the tail nothing within the radius is missed, not even a row whose code is much coarser than the others'
+CREATE TABLE coarse (id integer, v vector(128)) WITH (autovacuum_enabled = off);
+CREATE INDEX coarse_idx ON coarse USING omenhnsw (v vector_l2_ops);
+CREATE FUNCTION coarse_vector(steps integer[], step real) RETURNS vector LANGUAGE sql IMMUTABLE AS $$
+	SELECT array_agg((CASE WHEN d = 1 THEN 255 ELSE d * 2 % 256 END + CASE WHEN d = ANY (steps) THEN step ELSE 0 END)::real ORDER BY d)::vector
+	FROM generate_series(1, 128) AS d
+$$;
+INSERT INTO coarse SELECT i, coarse_vector(ARRAY(SELECT generate_series(2 + i % 90, 2 + i % 90 + i % 30)), 1)
+FROM generate_series(1, 300) AS i;
+INSERT INTO coarse VALUES (1000, coarse_vector(ARRAY(SELECT generate_series(2, 127)), 0.51));
+SET enable_seqscan = off;
+SELECT count(*), count(*) FILTER (WHERE id = 1000) AS coarse
+FROM (SELECT id FROM coarse WHERE v <-> coarse_vector('{}', 0) < 7 ORDER BY v <-> coarse_vector('{}', 0)) AS x;
+RESET enable_seqscan;
+DROP TABLE coarse;
+DROP FUNCTION coarse_vector;

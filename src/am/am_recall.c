@@ -207,8 +207,10 @@ measure(RecallQuery *query, Datum *args)
 
 	if (n_exact == 0)
 		return;
-	while (n_found < Min(n_exact, n_answer) && query->answer[n_found] <= query->exact[n_exact - 1])
-		n_found++;
+	/* later rounds of a scan may give a nearer row after a farther one */
+	for (int i = 0; i < n_answer; i++)
+		n_found += query->answer[i] <= query->exact[n_exact - 1];
+	n_found = Min(n_found, n_exact);
 	query->n_queries++;
 	query->n_neighbours += n_exact;
 	query->n_found += n_found;

@@ -422,12 +422,13 @@ collect_segment(OmenScan *state, int i, float bound)
 	return (uint32) n_within >= state->segments[i].ef ? Min(bound, worst) : bound;
 }
 
+/* The next ef candidates of a tail with keys up to bound. */
 static void
-collect_tail(OmenScan *state, int i, float bound)
+collect_tail(OmenScan *state, int i, uint32 ef, float bound)
 {
 	OmenTailCandidate *candidates;
 	float		horizon;
-	int			n = omen_scan_tail_next(&state->tails[i], state->tail_ef, bound, &candidates, &horizon);
+	int			n = omen_scan_tail_next(&state->tails[i], ef, bound, &candidates, &horizon);
 
 	for (int c = 0; c < n; c++)
 	{
@@ -509,8 +510,7 @@ static bool
 next_round(IndexScanDesc scan, OmenScan *state)
 {
 	MemoryContext old_context;
-	float		farthest = farthest_key(state);
-	float		bound = farthest;
+	float		bound = farthest_key(state);
 
 	if (state->horizon == INFINITY)
 		return false;			/* all sources had given everything */
@@ -522,12 +522,19 @@ next_round(IndexScanDesc scan, OmenScan *state)
 	for (int i = 0; i < state->n_segments; i++)
 		bound = collect_segment(state, i, bound);
 	for (int i = 0; i < state->n_tails; i++)
-		collect_tail(state, i, bound);
+		collect_tail(state, i, state->tail_ef, bound);
+	if (state->horizon < INFINITY && state->horizon >= farthest_key(state))
+	{
+		/* What keys say of the radius is likely, not certain; but of tails nothing is to be missed. */
+		for (int i = 0; i < state->n_tails; i++)
+			collect_tail(state, i, PG_UINT32_MAX, INFINITY);
+		state->horizon = INFINITY;
+	}
+	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF)
+		state->horizon = INFINITY;	/* there will be no other round to wait for */
 	check_recovery_conflict(scan, state);
 	if (state->n_rounds == 1)
 		prefetch_first_rows(scan, state);
-	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF || state->horizon >= Min(farthest, farthest_key(state)))
-		state->horizon = INFINITY;	/* there will be no other round to wait for */
 	state->tail_ef = Min(state->tail_ef * 2, OMEN_MAX_ROUND);
 	MemoryContextSwitchTo(old_context);
 	return state->n_waiting > 0 || state->horizon < INFINITY;
