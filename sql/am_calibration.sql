@@ -83,7 +83,6 @@ CREATE INDEX am_cal_t ON am_cal_kinds USING omenhnsw ((t::vector(32)) vector_ip_
 SELECT name, r.queries, r.neighbours, r.recall > 0.9 AS good
 FROM (VALUES ('am_cal_h'), ('am_cal_b'), ('am_cal_s'), ('am_cal_t')) AS n (name), omenvec_recall(name::regclass, 5, 40) AS r
 ORDER BY name;
--- (Of inner products with vectors of all lengths, most nodes are nobody's neighbours: not measured.)
 SELECT name, s.predicted_recall BETWEEN 0.9 AND 1 AS measured
 FROM (VALUES ('am_cal_h'), ('am_cal_b'), ('am_cal_s'), ('am_cal_t')) AS n (name), omenvec_index_stats(name::regclass) AS s
 ORDER BY name;

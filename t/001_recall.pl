@@ -188,6 +188,28 @@ measure_all('demo', 'cosine', 5000, 0.95);
 measure_all('demo', 'l2', 5000, 0.95);
 measure_all('demo', $_, 10000, 0.95) foreach qw(cosine l2 ip l1);
 
+# ---- vectors of very different lengths ----
+
+# Random directions; lengths differ by up to a factor of $spread, evenly in their logarithms.
+sub make_lengths
+{
+	my ($table, $n, $dims, $spread) = @_;
+
+	$node->safe_psql('postgres', qq{
+		CREATE TABLE $table (id int, v vector($dims));
+		SELECT setseed(0.5);
+		INSERT INTO $table
+		SELECT id, array_agg(scale * sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()))::vector
+		FROM (SELECT id, power($spread, random()) AS scale FROM generate_series(1, $n) AS id
+			  ORDER BY id) AS rows, generate_series(1, $dims)
+		GROUP BY id ORDER BY id;
+	});
+}
+
+make_lengths('lengths', 6000, 32, 30);
+make_lengths('lengths_queries', $QUERIES, 32, 1);
+measure_all('lengths', 'ip', 6000, 0.95);
+
 # ---- larger sets ----
 
 SKIP:

@@ -95,9 +95,12 @@ next_normal(void)
 	return (float) sum;
 }
 
-/* n vectors in clusters of 50, of one seed. */
+/*
+ * n vectors in clusters of 50, of one seed.  With a spread above 1 their lengths
+ * differ by up to that factor.
+ */
 static float *
-make_vectors(uint32 n, uint32 dims, OmenMetric metric)
+make_vectors(uint32 n, uint32 dims, OmenMetric metric, double spread)
 {
 	float	   *values = test_alloc(NULL, sizeof(float) * n * dims);
 	float	   *centre = test_alloc(NULL, sizeof(float) * dims);
@@ -119,6 +122,13 @@ make_vectors(uint32 n, uint32 dims, OmenMetric metric)
 		}
 		for (j = 0; metric == OMEN_METRIC_COSINE && j < dims; j++)
 			x[j] = (float) (x[j] / sqrt(norm_sq));
+		if (spread > 1)
+		{
+			double		scale = pow(spread, (double) next_random() / 0x7fffffff);
+
+			for (j = 0; j < dims; j++)
+				x[j] = (float) (x[j] * scale);
+		}
 	}
 	test_release(NULL, centre);
 	return values;
@@ -407,7 +417,7 @@ check_bound(Searcher *s, const float *x)
 static void
 check_graph(uint32 n, uint32 dims, OmenMetric metric, uint32 m)
 {
-	float	   *values = make_vectors(n, dims, metric);
+	float	   *values = make_vectors(n, dims, metric, 1);
 	uint64		hash;
 	Graph		g;
 	Searcher	s;
@@ -420,7 +430,7 @@ check_graph(uint32 n, uint32 dims, OmenMetric metric, uint32 m)
 		check_own_nearest(&s, values);
 	if (n > 0)
 	{
-		check_recall(&s, values, metric == OMEN_METRIC_IP ? 0.7 : 0.95);
+		check_recall(&s, values, 0.95);
 		check_resume(&s, values, 1, INFINITY, true);
 		check_resume(&s, values, 30, INFINITY, false);
 		check_resume(&s, values, 10, -INFINITY, true);
@@ -442,12 +452,30 @@ check_graph(uint32 n, uint32 dims, OmenMetric metric, uint32 m)
 	n_allocated = 0;
 }
 
+/* Inner products of vectors of very different lengths: found, and measured. */
+static void
+check_lengths(uint32 n, uint32 dims, double spread)
+{
+	float	   *values = make_vectors(n, dims, OMEN_METRIC_IP, spread);
+	Graph		g;
+	Searcher	s;
+
+	build_graph(&g, values, n, dims, OMEN_METRIC_IP, 16);
+	searcher_begin(&s, &g);
+	check_recall(&s, values, 0.97);
+	check(omen_curve_is_known(&g.curve), "curve", n, dims, OMEN_METRIC_IP, spread);
+	searcher_end(&s);
+	free_graph(&g);
+	test_release(NULL, values);
+	n_allocated = 0;
+}
+
 /* Many equal keys: points on a line, each integer ten times but for another component. */
 static void
 check_ties(void)
 {
 	const uint32 n = 1000;
-	float	   *values = make_vectors(n, 2, OMEN_METRIC_L2);
+	float	   *values = make_vectors(n, 2, OMEN_METRIC_L2, 1);
 	Graph		g;
 	Searcher	s;
 	uint32		i;
@@ -483,6 +511,8 @@ main(void)
 		check_graph(3000, 24, metrics[i], 16);
 	check_graph(5000, 16, OMEN_METRIC_L2, 8);
 	check_graph(1500, 131, OMEN_METRIC_COSINE, 100);
+	check_lengths(6000, 32, 30);
+	check_lengths(6000, 32, 1000);
 	check_ties();
 	check(n_ticks > 1000, "ticks", 0, 0, 0, n_ticks);
 	printf("test_graph: %ld passed, %ld failed\n", n_passed, n_failed);

@@ -33,6 +33,7 @@
 
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_candidate.h"
+#include "src/graph/graph_lifted.h"
 #include "src/graph/graph_link.h"
 #include "src/graph/graph_search_internal.h"
 #include "src/graph/graph_select.h"
@@ -97,7 +98,8 @@ typedef struct LinkShared
 typedef struct LinkState
 {
 	const OmenTeam *team;
-	const OmenRecords *records;
+	const OmenRecords *records; /* as links compare them */
+	const OmenRecords *searched;	/* as queries do */
 	const OmenRouting *routing;
 	LinkShared *shared;
 	LinkLists	lists;			/* (shared) */
@@ -674,7 +676,7 @@ static void
 link_calibrate(LinkState *state)
 {
 	OmenCalibration calibration = {
-		.records = state->records,
+		.records = state->searched,
 		.routing = state->routing,
 		.links = state->lists.links,
 		.max_links = state->lists.max_links,
@@ -980,9 +982,11 @@ omen_graph_extend(const OmenTeam *team, const OmenRecords *records,
 				  const uint32 *order, uint32 n_carried, uint32 *links,
 				  OmenRecallCurve *curve)
 {
+	LinkedRecords linked;
 	LinkState	state = {
 		.team = team,
-		.records = records,
+		.records = &linked.records,
+		.searched = records,
 		.routing = routing,
 		.m = params->m,
 		.ef = params->ef_construction,
@@ -994,6 +998,7 @@ omen_graph_extend(const OmenTeam *team, const OmenRecords *records,
 	memset(curve, 0, sizeof(*curve));
 	if (records->n == 0)
 		return;
+	omen_linked_records(&linked, records);
 	link_begin(&state, links);
 	link_make_order(&state);
 	link_insert_all(&state);

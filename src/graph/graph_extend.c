@@ -23,6 +23,7 @@
 
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_candidate.h"
+#include "src/graph/graph_lifted.h"
 #include "src/graph/graph_locality.h"
 #include "src/graph/graph_select.h"
 #include "src/graph/graph_terms.h"
@@ -522,10 +523,12 @@ omen_links_carry(const OmenTeam *team, const OmenRecords *records,
 {
 	CarryShared *shared = team->share(team->arg, offsetof(CarryShared, numbers) +
 									  sizeof(uint32) * older->n);
-	Carrier		carrier = {records, older, shared->numbers, 2 * m, links, NULL, NULL};
+	LinkedRecords linked;
+	Carrier		carrier = {&linked.records, older, shared->numbers, 2 * m, links, NULL, NULL};
 	uint32		from;
 	uint32		to;
 
+	omen_linked_records(&linked, records);
 	if (omen_team_leads(team))
 		number_carried(older, order, n_carried, shared->numbers);
 	team->barrier(team->arg);

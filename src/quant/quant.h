@@ -131,6 +131,12 @@ struct OmenCodec
 									const void *factors, const uint8 *code);
 
 	/*
+	 * Squared norms of what n codes stand for, not below 0.  NULL but for L2 and
+	 * IP, and for IP if graphs are to be linked by its keys as they are.
+	 */
+	void		(*norms_sq) (const OmenCodec *codec, int n, const void *const *factors, double *out);
+
+	/*
 	 * Term i of a code, or of a query; false if there are fewer.  NULL if the
 	 * kind has none: its distances lead a search from anywhere.
 	 */

@@ -429,9 +429,9 @@ sq8_lower_bound_cosine(const OmenCodec *codec, const OmenQuery *query,
 	return Max(bound, 0.0);
 }
 
-/* Norm of the decoded vector, from the factors alone. */
-static double
-sq8_decoded_norm(const OmenCodec *codec, const Sq8Factors *f)
+/* Squared norm of the decoded vector, from the factors alone. */
+static inline double
+sq8_norm_sq(const OmenCodec *codec, const Sq8Factors *f)
 {
 	double		offset = f->offset;
 	double		step = f->step;
@@ -439,7 +439,23 @@ sq8_decoded_norm(const OmenCodec *codec, const Sq8Factors *f)
 
 	norm_sq = codec->dims * offset * offset + 2 * offset * step * f->sum +
 		step * step * f->sum_sq;
-	return sqrt(Max(norm_sq, 0.0)) * (1.0 + 1e-10);
+	return Max(norm_sq, 0.0);
+}
+
+static void
+sq8_norms_sq(const OmenCodec *codec, int n, const void *const *factors, double *out)
+{
+	int			i;
+
+	for (i = 0; i < n; i++)
+		out[i] = sq8_norm_sq(codec, factors[i]);
+}
+
+/* Norm of the decoded vector, rounded up. */
+static double
+sq8_decoded_norm(const OmenCodec *codec, const Sq8Factors *f)
+{
+	return sqrt(sq8_norm_sq(codec, f)) * (1.0 + 1e-10);
 }
 
 static double
@@ -502,6 +518,7 @@ omen_sq8_init(OmenCodec *codec, OmenMetric metric, uint32 dims)
 	{
 		case OMEN_METRIC_L2:
 			codec->keys = sq8_keys_l2;
+			codec->norms_sq = sq8_norms_sq;
 			codec->lower_bound = sq8_lower_bound_l2;
 			break;
 		case OMEN_METRIC_COSINE:
@@ -510,6 +527,7 @@ omen_sq8_init(OmenCodec *codec, OmenMetric metric, uint32 dims)
 			break;
 		case OMEN_METRIC_IP:
 			codec->keys = sq8_keys_ip;
+			codec->norms_sq = sq8_norms_sq;
 			codec->lower_bound = sq8_lower_bound_ip;
 			break;
 		case OMEN_METRIC_L1:
