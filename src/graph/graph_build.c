@@ -61,8 +61,8 @@
 /* The lists of targets are asked for so many targets ahead. */
 #define PREFETCH_TARGETS 4
 
-/* From this part of the nodes on, those that could not be reached make the recall measured void. */
-#define MUCH_MENDED 100
+/* One link in so many nodes, displaced to reach others, makes the recall measured void. */
+#define MUCH_CHANGED 100
 
 /* A target of very many reverse edges considers the nearest of them only. */
 #define REVERSE_CANDIDATES 512
@@ -1005,10 +1005,10 @@ omen_graph_extend(const OmenTeam *team, const OmenRecords *records,
 	link_end_insertion(&state);
 	if (omen_team_leads(team))
 	{
-		uint32		n_lost = omen_graph_reach(&team->host, &state.lists, routing, state.ef);
+		uint32		n_displaced = omen_graph_reach(&team->host, &state.lists, routing, state.ef);
 
-		/* a graph much mended is not the one that was measured */
-		if (n_lost > records->n / MUCH_MENDED)
+		/* a graph much changed is not the one that was measured */
+		if (n_displaced > records->n / MUCH_CHANGED)
 			memset(curve, 0, sizeof(*curve));
 	}
 	link_end(&state);

@@ -33,7 +33,7 @@ StaticAssertDecl(OMEN_MAX_LINKS < LINK_KEYS_UNKNOWN, "lengths of lists fit into 
 
 /*
  * Make every node reachable from the routing table's samples.  Returns how
- * many were not.  Not collective: a member does it alone.
+ * many links had to give way to others for that.  Not collective: a member does it alone.
  */
 extern uint32 omen_graph_reach(const OmenHost *host, LinkLists *lists,
 							   const OmenRouting *routing, uint32 ef);

@@ -34,6 +34,7 @@ typedef struct ReachState
 	OmenArraySource source;
 	uint32		ef;
 	uint32		n_done;
+	uint32		n_displaced;	/* links given up */
 } ReachState;
 
 static void
@@ -86,6 +87,7 @@ reach_give_link(ReachState *state, uint32 giver, uint32 lost, float key)
 		{
 			list[i - 1] = lost;
 			link_list_keys(lists, giver)[i - 1] = key;
+			state->n_displaced++;
 			return true;
 		}
 	}
@@ -195,7 +197,6 @@ omen_graph_reach(const OmenHost *host, LinkLists *lists, const OmenRouting *rout
 				 uint32 ef)
 {
 	uint32		n = lists->records->n;
-	uint32		n_lost = 0;
 	ReachState	state;
 	uint32		i;
 
@@ -210,10 +211,9 @@ omen_graph_reach(const OmenHost *host, LinkLists *lists, const OmenRouting *rout
 	{
 		if (state.reached[i])
 			continue;
-		n_lost++;
 		reach_adopt(&state, i);
 		reach_flood(&state);
 	}
 	reach_end(&state);
-	return n_lost;
+	return state.n_displaced;
 }
