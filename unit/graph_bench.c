@@ -7,7 +7,7 @@
  *
  * Files: .f32 (plain little-endian floats, needs dims=N) or .npy (float16 or
  * float32, two dimensions).  truth: int32 row numbers, 100 per query, nearest
- * first.  Options and defaults: metric=l2|ip|cosine|l1, m=16, efc=64,
+ * first.  Options and defaults: metric=l2|ip|cosine|l1, m=16 (0: by trial), efc=64,
  * n=0 (first n rows only; recall is then meaningless), rescore=40 (of the
  * beam's results, as many are ranked by the exact distance), repeat=3,
  * simd=auto, threads=1 (of the build).
@@ -36,14 +36,12 @@
 
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_build.h"
+#include "src/graph/graph_params.h"
 #include "src/graph/graph_search.h"
 #include "unit/thread_team.h"
 
 #define TRUTH_PER_QUERY 100
 #define RECALL_AT 10
-
-/* By calibration, no beam is narrower. */
-#define LEAST_EF 24
 
 typedef struct Vectors
 {
@@ -284,6 +282,22 @@ encode_all(Graph *g, const Vectors *base)
 						g->records.codes + (size_t) i * g->codec.code_bytes);
 }
 
+/* As omenhnsw does where the options leave it open. */
+static void
+choose_params(const OmenTeam *team, Graph *g)
+{
+	uint32		trial_ef;
+
+	if (omen_team_leads(team))
+	{
+		g->params = omen_graph_choose_params(&team->host, &g->records, &trial_ef);
+		g->max_links = 2 * g->params.m;
+		g->links = bench_alloc(NULL, sizeof(uint32) * g->records.n * g->max_links);
+		printf("trial: ef %u, %.2f s\n", trial_ef, now() - g->times[3]);
+	}
+	team->barrier(team->arg);
+}
+
 /* What each thread of a build does; member 0's routing table is the one that stays. */
 static void
 build_as_member(const OmenTeam *team, void *arg)
@@ -299,6 +313,8 @@ build_as_member(const OmenTeam *team, void *arg)
 	omen_permute(team, g->records.codes, g->codec.code_bytes, g->order, g->records.n);
 	if (omen_team_leads(team))
 		g->times[3] = now();
+	if (g->params.m == 0)
+		choose_params(team, g);
 	omen_graph_link(team, &g->records, &routing, &g->params, g->links, &curve);
 	if (omen_team_leads(team))
 	{
@@ -452,7 +468,7 @@ run_query(QueryRun *run, uint32 number)
 
 	g->codec.query_from_vector(&g->codec, run->query, x);
 	omen_search_begin(run->search, &run->source.source,
-					  run->ef ? run->ef : LEAST_EF, INFINITY, run->ef == 0);
+					  run->ef ? run->ef : OMEN_CURVE_LEAST_EF, INFINITY, run->ef == 0);
 	n = omen_array_route(&g->records, &g->routing, run->query, seeds);
 	omen_search_seed(run->search, seeds, n);
 	search_to_end(run);
@@ -500,8 +516,7 @@ run_calibrated(QueryRun *run)
 
 	for (i = 0; i < lengthof(targets); i++)
 	{
-		double		predicted = omen_curve_choose(&run->graph->curve, targets[i], LEAST_EF,
-												  run->class_ef);
+		double		predicted = omen_curve_choose(&run->graph->curve, targets[i], run->class_ef);
 
 		run->ef = 0;
 		printf("recall target %.3f, predicted %.4f, ef by class", targets[i], predicted);

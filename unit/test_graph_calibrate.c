@@ -103,6 +103,7 @@ test_curves(void)
 	uint32		ef[OMEN_CURVE_CLASSES];
 	uint32		last_ef = 0;
 	double		recall;
+	int			rung;
 
 	memset(&none, 0, sizeof(none));
 	check(omen_curve_is_known(&curve) && !omen_curve_is_known(&none), "known", 0);
@@ -122,9 +123,17 @@ test_curves(void)
 			   omen_curve_recall(&curve, 2, found - 1) < recall + 1e-3), "beam and recall agree", recall);
 		last_ef = found;
 	}
-	recall = omen_curve_choose(&curve, 0.97, 30, ef);
-	check(recall >= 0.97 && recall < 1, "recall chosen", recall);
-	check(ef[0] == 30 && ef[0] <= ef[1] && ef[1] <= ef[2] && ef[2] < ef[3], "beams chosen", ef[3]);
+	recall = omen_curve_choose(&curve, 0.99, ef);
+	check(recall >= 0.99 && recall < 0.991, "recall chosen", recall);
+	check(ef[0] == OMEN_CURVE_LEAST_EF && ef[0] < ef[1] && ef[1] < ef[2] && ef[2] < ef[3], "beams chosen", ef[3]);
+	check(ef[3] < omen_curve_ef(&curve, 3, 0.99), "hard classes gain by easy ones", ef[3]);
+
+	/* one class alone is hard: it reaches its part whatever the others do */
+	for (rung = 0; rung < OMEN_CURVE_RUNGS; rung++)
+		curve.recall[0][rung] = curve.recall[1][rung] = curve.recall[2][rung] = PG_UINT8_MAX;
+	recall = omen_curve_choose(&curve, 0.97, ef);
+	check(recall > 0.97 && omen_curve_recall(&curve, 3, ef[3]) >= 0.95, "no class far below", ef[3]);
+	curve = make_curve();
 
 	curve.recall[1][3] = curve.recall[1][2] - 1;
 	check(!omen_curve_is_sane(&curve), "falling curve", 0);
@@ -328,7 +337,7 @@ test_prediction(Graph *g)
 {
 	static const uint32 widths[] = {16, 37, 84, 128};
 	uint32		ef[OMEN_CURVE_CLASSES];
-	double		predicted = omen_curve_choose(&g->curve, 0.95, 16, ef);
+	double		predicted = omen_curve_choose(&g->curve, 0.95, ef);
 	int			n_hits[lengthof(widths) + 1] = {0};
 	int			per_class[OMEN_CURVE_CLASSES] = {0};
 	float		x[DIMS];
@@ -344,15 +353,16 @@ test_prediction(Graph *g)
 		random_vector(x);
 		g->codec.query_from_vector(&g->codec, g->query, x);
 		farthest = exact_farthest(g);
-		per_class[omen_curve_class(&g->curve, farthest)]++;
 		for (i = 0; i < lengthof(widths); i++)
 		{
 			begin(g, widths[i]);
 			n_hits[i] += count_hits(g, farthest);
 		}
-		begin(g, 16);
+		begin(g, OMEN_CURVE_LEAST_EF);
 		omen_search_results(g->search, &found);
-		widen(g, ef[omen_curve_class(&g->curve, found[OMEN_CURVE_K - 1].key)]);
+		class = omen_curve_class(&g->curve, found[OMEN_CURVE_K - 1].key);
+		per_class[class]++;
+		widen(g, ef[class]);
 		n_hits[lengthof(widths)] += count_hits(g, farthest);
 	}
 	for (i = 0; i < lengthof(widths); i++)

@@ -12,13 +12,6 @@
 
 #include "utils/float.h"
 
-/*
- * No beam is narrower by calibration: a round gives out three quarters of its
- * candidates, and the executor fetches a few more than the ten rows that most
- * queries want before it is sure of their order.
- */
-#define LEAST_EF 24
-
 StaticAssertDecl(sizeof(OmenRecallCurve) == sizeof(OmenSegmentCurve), "the curve is stored as it is");
 
 void
@@ -35,7 +28,7 @@ omen_am_segment_beams(const OmenSegment *segment, uint32 ef[OMEN_CURVE_CLASSES])
 
 	omen_am_segment_curve(segment, &curve);
 	if (omen_am_ef_search == 0 && omen_curve_is_known(&curve))
-		return omen_curve_choose(&curve, omen_am_recall_target, LEAST_EF, ef);
+		return omen_curve_choose(&curve, omen_am_recall_target, ef);
 
 	for (int class = 0; class < OMEN_CURVE_CLASSES; class++)
 	{

@@ -517,17 +517,18 @@ widen_search(OmenScanSegment *scan, float bound)
 	run_search(scan);
 }
 
-/* The width of the next round. */
+/* The width of the next round: of the first, that by which the class is told, if there is anything to tell. */
 static uint32
 next_width(const OmenScanSegment *scan)
 {
-	uint32		least = scan->class_ef[0];
-
 	if (scan->ef > 0)
 		return Min(scan->ef * 2, OMEN_MAX_ROUND);
 	for (int class = 1; class < OMEN_CURVE_CLASSES; class++)
-		least = Min(least, scan->class_ef[class]);
-	return least;
+	{
+		if (scan->class_ef[class] != scan->class_ef[0])
+			return OMEN_CURVE_LEAST_EF;
+	}
+	return scan->class_ef[0];
 }
 
 /* A search round; 0 candidates if the graph has no more to give. */

@@ -40,6 +40,19 @@ const uint32 omen_curve_rungs[OMEN_CURVE_RUNGS] = {16, 24, 37, 56, 84, 128};
 #define SLOPE_RUNGS 3
 #define MIN_RUNG_GAIN 4.0
 
+/*
+ * Of what a recall admits to be missed, a class may miss so many times as much
+ * (at .97, none is below .95); how finely it is chosen.
+ */
+#define MOST_MISSED (5.0 / 3)
+#define CHOICE_STEPS 5
+
+/* The rung of OMEN_CURVE_LEAST_EF. */
+#define LEAST_RUNG 1
+
+/* Of a query that has lost its way, no more missed neighbours are counted. */
+#define MAX_MISSED (4 * OMEN_CURVE_K)
+
 /* Fewer nodes are searched in whole, or nearly so. */
 #define MIN_NODES 1024
 
@@ -158,19 +171,46 @@ omen_curve_ef(const OmenRecallCurve *curve, int class, double recall)
 	return (uint32) Min(ceil(omen_curve_rungs[0] * exp2(RUNG_STEP * rung)), OMEN_CURVE_MAX_EF);
 }
 
-double
-omen_curve_choose(const OmenRecallCurve *curve, double recall, uint32 least_ef,
-				  uint32 ef[OMEN_CURVE_CLASSES])
+/* The beams with which each class reaches a recall, or more; returns what all together reach. */
+static double
+choose_alike(const OmenRecallCurve *curve, double recall, uint32 ef[OMEN_CURVE_CLASSES])
 {
 	double		expected = 0;
 	int			class;
 
 	for (class = 0; class < OMEN_CURVE_CLASSES; class++)
 	{
-		ef[class] = Max(omen_curve_ef(curve, class, recall), least_ef);
+		ef[class] = Max(omen_curve_ef(curve, class, recall), OMEN_CURVE_LEAST_EF);
 		expected += omen_curve_recall(curve, class, ef[class]) / OMEN_CURVE_CLASSES;
 	}
 	return expected;
+}
+
+/*
+ * Easy classes reach more than is asked for with the least beam; as much less
+ * the others may reach, down to a limit, for queries may be of a hard class
+ * more often than the rows are.
+ */
+double
+omen_curve_choose(const OmenRecallCurve *curve, double recall, uint32 ef[OMEN_CURVE_CLASSES])
+{
+	double		low = 1 - MOST_MISSED * (1 - recall);
+	double		high = recall;
+	double		expected = choose_alike(curve, low, ef);
+	int			step;
+
+	if (expected >= recall)
+		return expected;
+	for (step = 0; step < CHOICE_STEPS; step++)
+	{
+		double		middle = (low + high) / 2;
+
+		if (choose_alike(curve, middle, ef) >= recall)
+			high = middle;
+		else
+			low = middle;
+	}
+	return choose_alike(curve, high, ef);
 }
 
 /* ---------- measuring ---------- */
@@ -179,6 +219,7 @@ omen_curve_choose(const OmenRecallCurve *curve, double recall, uint32 least_ef,
 typedef struct QueryResult
 {
 	float		farthest;		/* key of the last of the nearest found */
+	float		class_key;		/* key that a search with the least beam sees in its place */
 	uint8		hits[OMEN_CURVE_RUNGS]; /* how many of them were found by each rung */
 	uint32		n_nearer;		/* nodes nearer than that, in the query's slice */
 	uint32		n_found;		/* of these, found */
@@ -299,6 +340,7 @@ search_query(CalibrationMember *member, const OmenQuery *query, QueryResult *res
 		nearest_keys(search, keys[rung]);
 	}
 	result->farthest = keys[TOP_RUNG][OMEN_CURVE_K - 1];
+	result->class_key = keys[LEAST_RUNG][OMEN_CURVE_K - 1];
 	for (rung = 0; rung < OMEN_CURVE_RUNGS; rung++)
 		result->hits[rung] = count_up_to(keys[rung], result->farthest);
 }
@@ -379,13 +421,16 @@ measure_group(CalibrationMember *member, uint32 first, uint32 n, QueryResult *re
 
 /* ---------- from results to the curve ---------- */
 
-/* The curve of one class: the queries that order names. */
+/*
+ * The curve of one class: the queries that order names.  Where x nodes were
+ * missed on the way to the tenth found, that one is number 10 + x.
+ */
 static void
 summarise_class(const QueryResult *results, const uint64 *order, uint32 n, uint32 n_slices,
 				uint8 *recall)
 {
-	double		n_wanted = (double) n * OMEN_CURVE_K;
-	double		n_missed = 0;
+	/* without a miss it is not perfect yet: half a miss is added */
+	double		n_wanted = (double) n * OMEN_CURVE_K + 0.5;
 	uint32		i;
 	int			rung;
 
@@ -393,26 +438,21 @@ summarise_class(const QueryResult *results, const uint64 *order, uint32 n, uint3
 	{
 		const QueryResult *result = &results[omen_packed_node(order[i])];
 
-		n_missed += Min((result->n_nearer - result->n_found) * n_slices, OMEN_CURVE_K);
+		n_wanted += Min((result->n_nearer - result->n_found) * n_slices, MAX_MISSED);
 	}
 	for (rung = 0; rung < OMEN_CURVE_RUNGS; rung++)
 	{
 		double		n_hits = 0;
-		double		share;
 
 		for (i = 0; i < n; i++)
 			n_hits += results[omen_packed_node(order[i])].hits[rung];
-
-		/* without a miss it is not perfect yet: half a miss is added */
-		share = n_hits / n_wanted * (1 - n_missed / n_wanted);
-		share = share * n_wanted / (n_wanted + 0.5);
-		recall[rung] = (uint8) Min(curve_value(share), PG_UINT8_MAX);
+		recall[rung] = (uint8) Min(curve_value(n_hits / n_wanted), PG_UINT8_MAX);
 	}
 }
 
 /*
  * Divide the queries into classes of equal size by the key of the farthest
- * neighbour.  An inner product grows with the query's length, which says
+ * neighbour, as a search sees it that has to tell.  An inner product grows with the query's length, which says
  * nothing of how hard it is: there, all are of one class.
  */
 static void
@@ -426,7 +466,7 @@ summarise(const CalibrationMember *member, const QueryResult *results, OmenRecal
 	uint32		class;
 
 	for (i = 0; i < n; i++)
-		order[i] = omen_packed_make(results[i].farthest, i);
+		order[i] = omen_packed_make(results[i].class_key, i);
 	omen_packed_sort(order, n);
 	for (class = 0; class < OMEN_CURVE_CLASSES; class++)
 	{

@@ -10,8 +10,8 @@
  * Queries are not all alike, and those to come may be easier or harder than
  * the rows: where a query's neighbours are far, they are hard to tell apart.
  * So there is a curve for each of a few classes of queries, by the key of the
- * tenth nearest, and a search that has found its first candidates sees to
- * which class its query belongs.
+ * tenth nearest that a search with the least beam finds: every search begins
+ * with that beam, sees to which class its query belongs, and is widened.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,6 +24,15 @@
 #define OMEN_CURVE_K 10			/* recall is measured at, and classes are told by this neighbour */
 #define OMEN_CURVE_CLASSES 4
 #define OMEN_CURVE_RUNGS 6
+
+/*
+ * Searches begin so wide, and what they find tells the class.  No beam is
+ * narrower: a scan's round gives out three quarters of its candidates, and the
+ * executor fetches a few more than the ten rows that most queries want before
+ * it is sure of their order.
+ */
+#define OMEN_CURVE_LEAST_EF 24
+
 #define OMEN_CURVE_MAX_EF 2048	/* wider beams are not proposed */
 
 /*
@@ -44,7 +53,7 @@ extern bool omen_curve_is_known(const OmenRecallCurve *curve);
 /* Could it have been measured: neither less recall in a wider beam, nor limits out of order? */
 extern bool omen_curve_is_sane(const OmenRecallCurve *curve);
 
-/* The class of a query with so many as OMEN_CURVE_K nodes up to the key. */
+/* The class of a query, by the key of number OMEN_CURVE_K of what the least beam has found. */
 extern int	omen_curve_class(const OmenRecallCurve *curve, float key);
 
 /* Recall of a class to be expected with a beam; the beam that a recall needs. */
@@ -52,10 +61,11 @@ extern double omen_curve_recall(const OmenRecallCurve *curve, int class, uint32 
 extern uint32 omen_curve_ef(const OmenRecallCurve *curve, int class, double recall);
 
 /*
- * The beams that a recall needs, none below least_ef.  Returns the recall to be
- * expected of queries like the rows, of which each class has as many.
+ * The beams that a recall needs, on the average of queries like the rows, of
+ * which each class has as many; none below OMEN_CURVE_LEAST_EF.  Returns the
+ * recall to be expected of such queries.
  */
-extern double omen_curve_choose(const OmenRecallCurve *curve, double recall, uint32 least_ef,
+extern double omen_curve_choose(const OmenRecallCurve *curve, double recall,
 								uint32 ef[OMEN_CURVE_CLASSES]);
 
 struct OmenRecords;
