@@ -62,6 +62,7 @@ extern bool omen_am_option_autoseal(Relation index);
 extern int	omen_am_option_tail_size(Relation index);
 extern int	omen_am_option_merge_factor(Relation index);
 extern void omen_am_graph_options(Relation index, uint16 *m, uint16 *ef_construction);
+extern bool omen_am_graph_options_are_auto(Relation index);
 
 /* Candidates that a search keeps, a tail gives: the setting, or what is usual. */
 static inline uint32

@@ -174,6 +174,7 @@ write_segment(BuildState *state)
 		omen_segment_publish(state->index, segment_id, NULL, 0);
 	else if (leads)
 		elog(ERROR, "directory of a new index is full");
+	builder->collector.limit.row_bytes = omen_builder_row_bytes(state->meta, &state->encoder.codec);
 	builder->collector.limit.min_last_block = rows->last_block + state->n_blocks / MAX_BUILD_SEGMENTS;
 }
 
@@ -414,6 +415,8 @@ init_state(BuildState *state, Relation heap, Relation index, IndexInfo *index_in
 	limit = segment_limit(state);
 	state->builder = omen_builder_create(index, state->meta, &state->encoder.codec, &state->team,
 										 &limit, leads);
+	if (omen_am_graph_options_are_auto(index))
+		state->builder->open_meta = state->meta;
 }
 
 /* Add what this member has seen to the job. */

@@ -8,13 +8,10 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
+#include "src/graph/graph_params.h"
 
 #include "access/reloptions.h"
 #include "utils/guc.h"
-
-/* What a build takes where the options leave the choice to it. */
-#define AUTO_M 16
-#define AUTO_EF_CONSTRUCTION 64
 
 int			omen_am_ef_search = 0;
 double		omen_am_recall_target = 0.97;
@@ -163,9 +160,18 @@ omen_am_graph_options(Relation index, uint16 *m, uint16 *ef_construction)
 	*m = options ? options->m : OMEN_AUTO;
 	*ef_construction = options ? options->ef_construction : OMEN_AUTO;
 	if (*m == OMEN_AUTO)
-		*m = *ef_construction != OMEN_AUTO ? Min(AUTO_M, *ef_construction / 2) : AUTO_M;
+		*m = *ef_construction != OMEN_AUTO ? Min(OMEN_DEFAULT_M, *ef_construction / 2) : OMEN_DEFAULT_M;
 	if (*ef_construction == OMEN_AUTO)
-		*ef_construction = Max(AUTO_EF_CONSTRUCTION, 2 * *m);
+		*ef_construction = Max(OMEN_DEFAULT_EF_CONSTRUCTION, 2 * *m);
+}
+
+/* Do the options leave open both? */
+bool
+omen_am_graph_options_are_auto(Relation index)
+{
+	const OmenOptions *options = (const OmenOptions *) index->rd_options;
+
+	return options == NULL || (options->m == OMEN_AUTO && options->ef_construction == OMEN_AUTO);
 }
 
 bool

@@ -20,6 +20,8 @@
 #include "src/am/segment_content.h"
 
 #include "src/am/graph_host.h"
+#include "src/graph/graph_params.h"
+#include "src/storage/metapage.h"
 
 #include "commands/progress.h"
 #include "common/hashfn.h"
@@ -72,15 +74,22 @@ omen_builder_report_phase(OmenSegmentBuilder *builder, OmenBuildPhase phase, uin
  * either there are two copies of it and two places in the list by which it is
  * sorted, or one copy and all that linking takes.
  */
+static size_t
+row_bytes(const OmenCodec *codec, const OmenGraphParams *params)
+{
+	size_t		row = codec->factor_bytes + codec->code_bytes + sizeof(ItemPointerData);
+	size_t		gathering = 2 * row + OMEN_GATHER_ROW_BYTES;
+	size_t		linking = row + 2 * params->m * sizeof(uint32) + omen_graph_link_bytes(codec, params);
+
+	return Max(gathering, linking);
+}
+
 size_t
 omen_builder_row_bytes(const OmenMeta *meta, const OmenCodec *codec)
 {
 	OmenGraphParams params = {.m = meta->m,.ef_construction = meta->ef_construction};
-	size_t		row = codec->factor_bytes + codec->code_bytes + sizeof(ItemPointerData);
-	size_t		gathering = 2 * row + OMEN_GATHER_ROW_BYTES;
-	size_t		linking = row + 2 * meta->m * sizeof(uint32) + omen_graph_link_bytes(codec, &params);
 
-	return Max(gathering, linking);
+	return row_bytes(codec, &params);
 }
 
 /*
@@ -312,7 +321,7 @@ fold_rows(OmenBuildTeam *team, void *arg)
 	team->team.unshare(team, shared);
 }
 
-/* ---- numbering, linking, writing ---- */
+/* ---- numbering, choosing, linking, writing ---- */
 
 /* Duplicates name nodes by their old number; give them the new one. */
 static void
@@ -363,6 +372,59 @@ order_nodes(OmenBuildTeam *team, void *arg)
 	team->team.unshare(team, order);
 }
 
+/* Would the rows gathered be within the limit, if they were linked so? */
+static bool
+params_fit(const OmenSegmentBuilder *builder, const OmenGraphParams *params)
+{
+	const OmenSegmentLimit *limit = &builder->collector.limit;
+	size_t		bytes = row_bytes(builder->codec, params);
+	size_t		more = bytes > limit->row_bytes ? bytes - limit->row_bytes : 0;
+
+	return builder->rows.n_bytes + builder->rows.n * more <= limit->max_bytes;
+}
+
+static void
+note_params(Relation index, const OmenGraphParams *params)
+{
+	OmenMetaChange change;
+
+	omen_meta_change_begin(index, &change);
+	change.meta->m = params->m;
+	change.meta->ef_construction = params->ef_construction;
+	omen_meta_change_commit(&change);
+}
+
+/*
+ * The leader tries what the graph needs, and says so in the metapage.  Where
+ * memory does not admit it, it stays at what the metapage says: wider beams
+ * will do, and cost less than more segments would.
+ */
+static void
+choose_params(OmenBuildTeam *team, void *arg)
+{
+	Sealing    *sealing = arg;
+	OmenSegmentBuilder *builder = sealing->builder;
+	OmenRowSet *rows = &builder->rows;
+	OmenGraphParams *chosen = team->team.share(team, sizeof(OmenGraphParams));
+
+	if (omen_team_leads(&team->team))
+	{
+		OmenRecords records = {builder->codec, sealing->folded.n_nodes, rows->factors, rows->codes};
+
+		*chosen = omen_graph_choose_params(&team->team.host, &records, NULL);
+		if (!params_fit(builder, chosen))
+			*chosen = sealing->params;
+		if (chosen->m != sealing->params.m)
+			note_params(builder->index, chosen);
+	}
+	team->team.barrier(team);
+	sealing->params = *chosen;
+	builder->open_meta->m = chosen->m;
+	builder->open_meta->ef_construction = chosen->ef_construction;
+	builder->open_meta = NULL;
+	team->team.unshare(team, chosen);
+}
+
 static void
 link_nodes(OmenBuildTeam *team, void *arg)
 {
@@ -400,6 +462,8 @@ make_graph(Sealing *sealing)
 
 	omen_builder_report_phase(builder, OMEN_PHASE_ORDER, builder->rows.n);
 	if (!run_step(sealing, fold_rows) || !run_step(sealing, order_nodes))
+		return false;
+	if (builder->open_meta && !run_step(sealing, choose_params))
 		return false;
 	omen_builder_report_phase(builder, OMEN_PHASE_LINK, sealing->folded.n_nodes);
 	return run_step(sealing, link_nodes);

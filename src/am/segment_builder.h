@@ -26,6 +26,7 @@ typedef struct OmenSegmentBuilder
 {
 	Relation	index;
 	const OmenMeta *meta;
+	OmenMeta   *open_meta;		/* the same, if m and ef_construction are yet to be chosen */
 	const OmenCodec *codec;
 	OmenBuildTeam *team;
 	bool		report_progress;

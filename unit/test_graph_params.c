@@ -1,0 +1,151 @@
+/*-------------------------------------------------------------------------
+ *
+ * test_graph_params.c
+ *	  What the trial says of easy data and of hard data, and what comes of it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "c.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#undef printf
+
+#include "src/graph/graph_array.h"
+#include "src/graph/graph_params.h"
+
+#define N_NODES 12000
+#define DIMS 64
+
+static long n_passed;
+static long n_failed;
+static uint64 n_held;
+
+static void
+check(bool ok, const char *what, double value)
+{
+	if (ok)
+	{
+		n_passed++;
+		return;
+	}
+	n_failed++;
+	printf("FAILED: %s (%g)\n", what, value);
+}
+
+static void *
+test_alloc(void *arg pg_attribute_unused(), size_t bytes)
+{
+	n_held++;
+	return aligned_alloc(64, TYPEALIGN(64, Max(bytes, 1)));
+}
+
+static void
+test_release(void *arg pg_attribute_unused(), void *pointer)
+{
+	n_held--;
+	free(pointer);
+}
+
+static void
+test_tick(void *arg pg_attribute_unused(), uint32 n_done pg_attribute_unused())
+{
+}
+
+static const OmenHost host = {NULL, test_alloc, test_release, test_tick};
+
+static uint64 random_state = 5;
+
+/* About normal. */
+static float
+test_random(void)
+{
+	float		sum = -2;
+	int			i;
+
+	for (i = 0; i < 4; i++)
+	{
+		random_state = random_state * UINT64CONST(6364136223846793005) + UINT64CONST(1442695040888963407);
+		sum += (random_state >> 40) / 16777216.0f;
+	}
+	return sum;
+}
+
+/* Wide in as many directions; narrow in the others. */
+static void
+random_vector(float *x, int n_directions)
+{
+	int			i;
+
+	for (i = 0; i < DIMS; i++)
+		x[i] = test_random() * (i < n_directions ? 1 : 0.05f);
+}
+
+static void
+make_records(OmenRecords *records, const OmenCodec *codec, int n_directions)
+{
+	float		x[DIMS];
+	uint32		i;
+
+	records->codec = codec;
+	records->n = N_NODES;
+	records->factors = test_alloc(NULL, (size_t) N_NODES * codec->factor_bytes);
+	records->codes = test_alloc(NULL, (size_t) N_NODES * codec->code_bytes);
+	for (i = 0; i < N_NODES; i++)
+	{
+		random_vector(x, n_directions);
+		codec->encode(codec, x, records->factors + (size_t) i * codec->factor_bytes,
+					  records->codes + (size_t) i * codec->code_bytes);
+	}
+}
+
+static void
+release_records(OmenRecords *records)
+{
+	test_release(NULL, records->factors);
+	test_release(NULL, records->codes);
+}
+
+static void
+test_data(const OmenCodec *codec, int n_directions, uint32 m, uint32 least_ef, uint32 most_ef)
+{
+	OmenRecords records;
+	OmenGraphParams params;
+	OmenGraphParams again;
+	uint32		ef;
+	uint32		ef_again;
+	uint64		held_before;
+
+	make_records(&records, codec, n_directions);
+	held_before = n_held;
+	params = omen_graph_choose_params(&host, &records, &ef);
+	again = omen_graph_choose_params(&host, &records, &ef_again);
+	check(n_held == held_before, "memory released", (double) n_held - held_before);
+	check(params.m == m && params.ef_construction == 4 * m, "links chosen", params.m);
+	check(ef >= least_ef && ef <= most_ef, "beam of the trial", ef);
+	check(again.m == params.m && ef_again == ef, "same records, same choice", ef_again);
+
+	records.n = 4000;
+	params = omen_graph_choose_params(&host, &records, &ef);
+	check(params.m == OMEN_DEFAULT_M && ef == 0, "no trial of few records", ef);
+	records.n = 0;
+	check(omen_graph_choose_params(&host, &records, NULL).m == OMEN_DEFAULT_M, "no records", 0);
+	release_records(&records);
+}
+
+int
+main(void)
+{
+	OmenCodec	codec;
+
+	omen_kernels_select("auto");
+	omen_codec_init(&codec, OMEN_CODE_SQ8, OMEN_METRIC_L2, DIMS);
+	test_data(&codec, 6, OMEN_DEFAULT_M, 24, 30);
+	test_data(&codec, DIMS, 2 * OMEN_DEFAULT_M, 40, 80);
+	omen_codec_init(&codec, OMEN_CODE_SQ8, OMEN_METRIC_COSINE, DIMS);
+	test_data(&codec, 6, OMEN_DEFAULT_M, 24, 30);
+	test_data(&codec, DIMS, 2 * OMEN_DEFAULT_M, 40, 80);
+	printf("test_graph_params: %ld passed, %ld failed\n", n_passed, n_failed);
+	return n_failed == 0 ? 0 : 1;
+}
