@@ -69,6 +69,32 @@ INSERT INTO am_cal SELECT i, am_cal_vector(i) FROM generate_series(1001, 3000) A
 SELECT omenvec_optimize('am_cal_v', true);
 SELECT kind, vectors, predicted_recall > 0.95 AS measured FROM omenvec_index_stats('am_cal_v') WHERE state = 'live';
 
+-- Data that goes in all directions needs more links than most, unless the options say how many
+CREATE TABLE am_hard (id integer, v vector(64));
+CREATE INDEX am_hard_v ON am_hard USING omenhnsw (v vector_l2_ops);
+INSERT INTO am_hard
+SELECT i, array_agg((hashint8extended(i::bigint * 64 + j, 3) & 65535) / 65536.0 ORDER BY j)::real[]::vector
+FROM generate_series(1, 8000) AS i, generate_series(1, 64) AS j GROUP BY i;
+SELECT omenvec_optimize('am_hard_v', true);
+SELECT m, ef_construction, predicted_recall >= 0.97 AS reaches_target FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph';
+SELECT recall >= 0.95 AS good FROM omenvec_recall('am_hard_v', samples => 200);
+REINDEX INDEX am_hard_v;
+SELECT m, ef_construction, predicted_recall >= 0.97 AS reaches_target FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph';
+SELECT recall >= 0.95 AS good FROM omenvec_recall('am_hard_v', samples => 200);
+SELECT * FROM omenvec_check('am_hard_v');
+-- What is inserted later is linked in the same way
+INSERT INTO am_hard SELECT id + 8000, v + array_fill(0.001, ARRAY[64])::vector FROM am_hard WHERE id <= 2000;
+SELECT omenvec_optimize('am_hard_v');
+SELECT DISTINCT m, ef_construction FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph';
+ALTER INDEX am_hard_v SET (m = 16);
+REINDEX INDEX am_hard_v;
+SELECT m, ef_construction FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph';
+ALTER INDEX am_hard_v RESET (m);
+ALTER INDEX am_hard_v SET (ef_construction = 80);
+REINDEX INDEX am_hard_v;
+SELECT m, ef_construction FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph';
+DROP TABLE am_hard;
+
 -- All kinds of vectors; partial indexes, expressions, rows without a distance
 CREATE TABLE am_cal_kinds (id integer, h halfvec(32), b bit(64), s sparsevec(100), t text);
 INSERT INTO am_cal_kinds

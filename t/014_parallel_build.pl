@@ -47,6 +47,10 @@ $node->safe_psql('postgres', qq{
 	UPDATE items SET note = 'heap-only' WHERE id % 3 = 0;
 	UPDATE items SET v = sample_vector(id + 1000000, 16) WHERE id % 11 = 0;
 	DELETE FROM items WHERE id % 13 = 0;
+	CREATE TABLE hard (v vector(40));
+	INSERT INTO hard
+	SELECT array_agg((hashint8extended(i * 64 + j, 3) & 65535) / 65536.0)::real[]::vector
+	FROM generate_series(1, 6000) AS i, generate_series(1, 40) AS j GROUP BY i ORDER BY i;
 	CREATE TABLE many (id bigint, v vector(64));
 	INSERT INTO many SELECT i, sample_vector(i, 8) FROM generate_series(1, $MANY) AS i;
 
@@ -118,6 +122,8 @@ my %INDEXES = (
 	partial => [ 'ON items USING omenhnsw ((v::halfvec(128)) halfvec_l2_ops) WHERE id % 4 > 0' ],
 	bits => [ 'ON items USING omenhnsw ((binary_quantize(v)::bit(128)) bit_hamming_ops)' ],
 	sparse => [ 'ON items USING omenhnsw (s sparsevec_ip_ops)' ],
+	hard => [ 'ON hard USING omenhnsw (v vector_l2_ops)' ],
+	hard_segments => [ 'ON hard USING omenhnsw (v vector_l2_ops)', "SET maintenance_work_mem = '1MB'" ],
 	segments => [ 'ON items USING omenhnsw (v vector_l2_ops)', "SET maintenance_work_mem = '1MB'" ],
 	sparse_segments => [ 'ON items USING omenhnsw (s sparsevec_l2_ops)', "SET maintenance_work_mem = '1MB'" ]);
 
@@ -130,6 +136,8 @@ foreach my $name (sort keys %INDEXES)
 
 	cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM omenvec_index_stats('alone')"), '>', 1,
 		"$name: several segments") if $name =~ /segments/;
+	is($node->safe_psql('postgres', "SELECT DISTINCT m FROM omenvec_index_stats('alone')"), $name eq 'hard' ? 32 : 16,
+		"$name: links as the data needs and memory admits");
 	foreach my $workers (1, 2, 4)
 	{
 		build('together', $on, $workers, $settings);
