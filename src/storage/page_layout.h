@@ -190,10 +190,10 @@ typedef struct OmenColumnRange
 
 /*
  * What searches of a segment find, measured when it was made: recall@10 of
- * queries of four classes, told apart by the key of the tenth nearest node, by
- * beams of 16, 24, 37, 56, 84 and 128.  A value v stands for 1 - 2 ^ (-v / 16);
- * all zero if the segment was too small to measure.  The values are those of
- * OmenRecallCurve (graph_calibrate.h).
+ * queries of four classes, told apart by the key of the tenth node that a beam
+ * of 24 finds, by beams of 16, 24, 37, 56, 84 and 128.  A value v stands for
+ * 1 - 2 ^ (-v / 16); all zero if the segment was too small to measure.  The
+ * values are those of OmenRecallCurve (graph_calibrate.h).
  */
 typedef struct OmenSegmentCurve
 {
