@@ -37,6 +37,9 @@
 #include "storage/procarray.h"
 #include "utils/snapmgr.h"
 
+/* With more entries than this in the directory, retired ones are joined. */
+#define JOIN_FROM (OMEN_MAX_SEGMENTS / 2)
+
 #define MAX_TAKEN (OMEN_MAX_SEGMENTS * OMEN_MAX_RUNS + 2)
 
 static int
@@ -420,4 +423,78 @@ omen_extent_reclaim(Relation index, bool building_too)
 		if (is_reclaimable(&change.meta->segments[i], building_too))
 			omen_meta_remove(change.meta, &change.meta->segments[i]);
 	omen_meta_change_commit(&change);
+}
+
+/* ---- joining ---- */
+
+/* All runs of two entries, ascending, those that touch as one; returns how many. */
+static int
+join_runs(const OmenSegment *one, const OmenSegment *other, OmenRun *runs)
+{
+	int			n = one->n_runs + other->n_runs;
+	int			n_joined = 0;
+
+	memcpy(runs, one->runs, one->n_runs * sizeof(OmenRun));
+	memcpy(runs + one->n_runs, other->runs, other->n_runs * sizeof(OmenRun));
+	qsort(runs, n, sizeof(OmenRun), compare_runs);
+	for (int i = 0; i < n; i++)
+	{
+		if (n_joined > 0 && runs[n_joined - 1].start + runs[n_joined - 1].n_blocks == runs[i].start)
+			runs[n_joined - 1].n_blocks += runs[i].n_blocks;
+		else
+			runs[n_joined++] = runs[i];
+	}
+	return n_joined;
+}
+
+/* The two retired entries that fit into one and of which the younger is oldest; false if there are none. */
+static bool
+find_joinable(OmenMeta *meta, OmenSegment **to, OmenSegment **from)
+{
+	uint64		oldest_xid = PG_UINT64_MAX;
+
+	for (uint32 i = 0; i < meta->n_segments; i++)
+		for (uint32 j = i + 1; j < meta->n_segments; j++)
+		{
+			OmenSegment *one = &meta->segments[i];
+			OmenSegment *other = &meta->segments[j];
+			OmenRun		runs[2 * OMEN_MAX_RUNS];
+
+			if (one->state != OMEN_STATE_RETIRED || other->state != OMEN_STATE_RETIRED ||
+				Max(one->retire_xid, other->retire_xid) >= oldest_xid ||
+				join_runs(one, other, runs) > OMEN_MAX_RUNS)
+				continue;
+			oldest_xid = Max(one->retire_xid, other->retire_xid);
+			*to = one;
+			*from = other;
+		}
+	return oldest_xid != PG_UINT64_MAX;
+}
+
+/*
+ * In a directory that is getting full, join retired entries, of which a long
+ * transaction may hold on to any number: one entry for the blocks of both,
+ * retired when the younger was.  Nobody looks for a retired entry by its
+ * number; scans have their copies.  Oldest first, so that what is retired now
+ * does not put off what could soon be used again.
+ */
+void
+omen_extent_join_retired(OmenMeta *meta)
+{
+	OmenSegment *to;
+	OmenSegment *from;
+
+	while (meta->n_segments > JOIN_FROM && find_joinable(meta, &to, &from))
+	{
+		OmenSegment joined;
+		OmenRun		runs[2 * OMEN_MAX_RUNS];
+
+		init_entry(&joined, OMEN_SEGMENT_GRAPH, OMEN_STATE_RETIRED, to->n_blocks + from->n_blocks);
+		joined.id = to->id;
+		joined.retire_xid = Max(to->retire_xid, from->retire_xid);
+		joined.n_runs = join_runs(to, from, runs);
+		memcpy(joined.runs, runs, joined.n_runs * sizeof(OmenRun));
+		*to = joined;
+		omen_meta_remove(meta, from);
+	}
 }

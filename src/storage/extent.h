@@ -18,6 +18,7 @@ extern bool omen_extent_grow_tail(Relation index, uint32 segment_id,
 									  uint32 have_blocks, uint32 n_blocks);
 extern BlockNumber omen_extent_block(Relation index, const OmenSegment *segment, uint32 logical_block);
 extern uint64 omen_extent_retire_xid(void);
+extern void omen_extent_join_retired(OmenMeta *meta);
 extern void omen_extent_reclaim(Relation index, bool building_too);
 extern OmenRun omen_extent_longest_gap(const OmenMeta *meta, BlockNumber before);
 extern void omen_extent_flush_metapage(Relation index);

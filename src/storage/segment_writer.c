@@ -241,6 +241,7 @@ omen_segment_publish(Relation index, uint32 segment_id,
 		old->retire_xid = retire_xid;
 		retired[i] = *old;
 	}
+	omen_extent_join_retired(change.meta);
 	omen_meta_change_commit(&change);
 	for (int i = 0; i < n_replaced; i++)
 		omen_resident_drop(index, &retired[i]);
