@@ -435,7 +435,7 @@ foreach my $trial (@trials)
 # A row whose second and further pages are there, its first is not: the next row takes its place.
 $node->safe_psql('postgres', q{
 	CREATE TABLE torn (id bigint, v sparsevec(100000));
-	CREATE INDEX torn_v ON torn USING omenhnsw (v sparsevec_l2_ops);
+	CREATE INDEX torn_v ON torn USING omenhnsw (v sparsevec_l2_ops) WITH (tail_size = 1024);
 	CREATE FUNCTION long_sparse(i int) RETURNS sparsevec LANGUAGE sql IMMUTABLE AS $$
 		SELECT ('{' || string_agg(format('%s:%s', j, 1 + hashint4(i * 65536 + j) & 1023), ',' ORDER BY j) || '}/100000')::sparsevec
 		FROM generate_series(1, 12000) AS j $$;

@@ -37,7 +37,7 @@ typedef struct OmenOptions
 #define OMEN_MIN_EF_CONSTRUCTION 4
 #define OMEN_MAX_EF_CONSTRUCTION 1000
 #define OMEN_MAX_TAIL_SIZE (1024 * 1024)
-#define OMEN_DEFAULT_MERGE_FACTOR 2
+#define OMEN_DEFAULT_MERGE_FACTOR 4
 #define OMEN_MAX_MERGE_FACTOR 100
 #define OMEN_BASE_EF_SEARCH 40	/* where there is no calibration */
 #define OMEN_MAX_EF_SEARCH 100000

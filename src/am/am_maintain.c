@@ -49,14 +49,17 @@
 #include "utils/snapmgr.h"
 
 /* The tail is sealed when its rows are this many bytes, unless the index has an option. */
-#define SEAL_BYTES (1024 * 1024)
+#define SEAL_BYTES (256 * 1024)
 #define MIN_SEAL_ROWS 1000
 
 /* So many times longer it becomes before an inserting backend does what a worker should have done. */
 #define PATIENT_TAIL 2
 
-/* So many times longer it may become while somebody else is sealing. */
+/* So many times longer it may become while somebody else is sealing; then another one begins. */
 #define LONG_TAIL 4
+
+/* At so many times that length in all tails together, inserting backends wait for whoever is sealing. */
+#define MOST_IN_TAILS 8
 
 /* Where nobody else comes by, an inserting backend merges the smallest segments. */
 #define CROWDED_SEGMENTS 20
@@ -65,8 +68,8 @@
 /* More pieces of work than this are left for the next time. */
 #define MAX_STEPS 64
 
-/* How often to ask for the lock of marks. */
-#define MARKS_WAIT_MS 10
+/* How often to ask for a lock that is not waited for in the lock manager. */
+#define LOCK_WAIT_MS 10
 
 /*
  * Entries of the directory kept free for tails.  Long transactions hold on to
@@ -77,6 +80,9 @@
 
 /* A segment with more dead rows than this share is written anew. */
 #define REWRITE_DEAD_SHARE 0.2
+
+/* A segment that merges have renewed by more than this share is numbered and linked anew. */
+#define RENEWED_SHARE 0.5
 
 /* ---- locks ---- */
 
@@ -107,6 +113,16 @@ omen_maintain_try_lock(Relation index, OmenMaintainLock lock)
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+/* Between two attempts to get a lock. */
+static void
+wait_a_little(void)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 LOCK_WAIT_MS, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
 /*
  * The lock of marks is not waited for in the lock manager.  That would, after
  * deadlock_timeout, cancel an autovacuum that walks a large index, or a worker
@@ -117,12 +133,7 @@ void
 omen_maintain_lock_marks(Relation index)
 {
 	while (!omen_maintain_try_lock(index, OMEN_LOCK_MARKS))
-	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 MARKS_WAIT_MS, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
+		wait_a_little();
 }
 
 void
@@ -151,6 +162,12 @@ omen_seal_blocks(Relation index, const OmenMeta *meta)
 
 /* ---- merging ---- */
 
+static bool
+has_many_dead(const OmenSegment *segment)
+{
+	return segment->n_dead > REWRITE_DEAD_SHARE * segment->n_rows;
+}
+
 /*
  * Put the new segment (0 for none) in the place of the sources.  Vacuum is
  * locked out meanwhile: what it has marked in the sources since they were
@@ -177,9 +194,52 @@ publish(Relation index, uint32 segment_id, OmenMergeSource *sources, int n_sourc
 	omen_maintain_unlock(index, OMEN_LOCK_MARKS);
 }
 
-/* Make one segment of the sources.  Returns false if the directory has no place for it. */
+/*
+ * Should the last source, the largest, go on with its numbers and links, so
+ * that only the rows of the others are linked?  Not if little of it is left,
+ * or if most would come from elsewhere: then numbers say no more who is near.
+ */
 static bool
-merge(Relation index, const OmenMeta *meta, const OmenSegment *const *segments, int n_segments)
+goes_on(const OmenSegment *const *segments, int n_segments)
+{
+	const OmenSegment *largest = segments[n_segments - 1];
+	uint64		n_new = 0;
+
+	if (n_segments < 2 || largest->kind != OMEN_SEGMENT_GRAPH || largest->n_nodes == 0 || has_many_dead(largest))
+		return false;
+	for (int i = 0; i < n_segments - 1; i++)
+		n_new += segments[i]->n_rows;
+	return largest->n_renewed + largest->n_dead + n_new <= RENEWED_SHARE * (largest->n_nodes + n_new);
+}
+
+/* Bring the sources' rows together.  carry: the last one's graph goes on. */
+static void
+read_sources(Relation index, const OmenMeta *meta, const OmenSegment *const *segments, int n_segments,
+			 bool carry, OmenMergeSource *sources, OmenSegmentBuilder *builder)
+{
+	int			n_rows = carry ? n_segments - 1 : n_segments;
+
+	/* Reading and building take long and look at no catalog: let go of the snapshot that lookups have left. */
+	for (int i = 0; i < n_rows; i++)
+	{
+		InvalidateCatalogSnapshotConditionally();
+		omen_merge_source_read(&sources[i], index, meta, segments[i], builder);
+	}
+	InvalidateCatalogSnapshotConditionally();
+	if (carry)
+		omen_merge_source_begin_carry(&sources[n_rows], index, meta, segments[n_rows], builder);
+
+	(void) omen_builder_gather(builder, false);
+	if (carry)
+		omen_merge_source_carry(&sources[n_rows], builder);
+}
+
+/*
+ * Make one segment of the sources.  anew: without regard to their graphs.
+ * Returns false if the directory has no place for it.
+ */
+static bool
+merge(Relation index, const OmenMeta *meta, const OmenSegment *const *segments, int n_segments, bool anew)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "omenvec merge",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -196,14 +256,7 @@ merge(Relation index, const OmenMeta *meta, const OmenSegment *const *segments, 
 	omen_build_team_alone(&team);
 	builder = omen_builder_create(index, meta, &encoder.codec, &team, NULL, omen_progress_is_shown());
 
-	/* Reading and building take long and look at no catalog: let go of the snapshot that lookups have left. */
-	for (int i = 0; i < n_segments; i++)
-	{
-		InvalidateCatalogSnapshotConditionally();
-		omen_merge_source_read(&sources[i], index, meta, segments[i], builder);
-	}
-	InvalidateCatalogSnapshotConditionally();
-	(void) omen_builder_gather(builder, false);
+	read_sources(index, meta, segments, n_segments, !anew && goes_on(segments, n_segments), sources, builder);
 	if (!builder->rows.empty)
 		written = omen_builder_write(builder, &segment_id);
 	if (written)
@@ -267,7 +320,7 @@ seal_tails(Relation index, OmenMeta *meta, uint32 due_blocks, int max_tails)
 	n_tails = Min(live_segments(meta, OMEN_SEGMENT_TAIL, tails), max_tails);
 	for (int i = 0; i < n_tails; i++)
 		omen_tail_close(index, tails[i]);
-	return n_tails > 0 && merge(index, meta, tails, n_tails);
+	return n_tails > 0 && merge(index, meta, tails, n_tails, true);
 }
 
 /* The same under the seal lock; false also if somebody else has it. */
@@ -284,16 +337,50 @@ seal_if_free(Relation index, OmenMeta *meta, uint32 due_blocks)
 	return done;
 }
 
-/*
- * Somebody else is sealing, and the tail has become long meanwhile: begin
- * another, so that what an inserting backend will have to seal stays short.
- */
-static void
-freeze_long_tail(Relation index, OmenMeta *meta)
+static bool
+directory_has_room(const OmenMeta *meta)
 {
-	omen_meta_read(index, meta);
-	if (meta->n_segments <= OMEN_MAX_SEGMENTS - SPARE_SEGMENTS)
+	return meta->n_segments <= OMEN_MAX_SEGMENTS - SPARE_SEGMENTS;
+}
+
+/* Are there more rows in tails than searches should bear? */
+static bool
+tails_are_full(Relation index, const OmenMeta *meta)
+{
+	uint64		n_blocks = 0;
+
+	for (uint32 i = 0; i < meta->n_segments; i++)
+	{
+		const OmenSegment *segment = &meta->segments[i];
+
+		if (segment->kind == OMEN_SEGMENT_TAIL && segment->state != OMEN_STATE_RETIRED)
+			n_blocks += omen_tail_used_blocks(index, segment);
+	}
+	return n_blocks >= (uint64) MOST_IN_TAILS * omen_seal_blocks(index, meta);
+}
+
+/*
+ * Get the seal lock for an inserting backend.  While somebody else is sealing,
+ * a tail that has become long is frozen, so that what this backend will have to
+ * seal stays short, and it goes on without the lock (false); but when all tails
+ * together have become long, it waits.  Whoever seals waits for no inserter,
+ * so this, too, need not be seen by the lock manager, which would cancel a
+ * worker.
+ */
+static bool
+get_seal_lock(Relation index, OmenMeta *meta)
+{
+	while (!omen_maintain_try_lock(index, OMEN_LOCK_SEAL))
+	{
+		omen_meta_read(index, meta);
+		if (!directory_has_room(meta))
+			return false;
 		freeze_open_tail(index, meta, LONG_TAIL * omen_seal_blocks(index, meta));
+		if (!tails_are_full(index, meta))
+			return false;
+		wait_a_little();
+	}
+	return true;
 }
 
 /* How many rows the merges of an inserting backend may have. */
@@ -319,26 +406,24 @@ merge_budget(Relation index, const OmenMeta *meta)
 }
 
 /*
- * How many of the smallest segments to merge now; 0 for none.  Sizes that
- * grow by a factor keep the number of segments logarithmic and let each row
- * be linked anew a few times only.
+ * How many of the smallest segments to merge now; 0 for none: as many as there
+ * can be so that the largest is no more than factor times all the others.
+ * Sizes that grow by a factor keep the number of segments logarithmic and let
+ * each row be copied a few times only.
  */
 static int
 choose_merge(const OmenSegment *const *segments, int n_segments, double factor, uint64 budget)
 {
 	uint64		sum = 0;
-	int			n = 0;
+	int			n_chosen = 0;
 
-	while (n < n_segments && sum + segments[n]->n_rows <= budget &&
-		   (n == 0 || segments[n]->n_rows <= sum * factor))
-		sum += segments[n++]->n_rows;
-	return n > 1 ? n : 0;
-}
-
-static bool
-has_many_dead(const OmenSegment *segment)
-{
-	return segment->n_dead > REWRITE_DEAD_SHARE * segment->n_rows;
+	for (int n = 0; n < n_segments && sum + segments[n]->n_rows <= budget; n++)
+	{
+		if (n > 0 && segments[n]->n_rows <= sum * factor)
+			n_chosen = n + 1;
+		sum += segments[n]->n_rows;
+	}
+	return n_chosen;
 }
 
 /* Merge some segments, or write one anew, if that is due.  Returns whether that was done. */
@@ -351,14 +436,14 @@ merge_due(Relation index, OmenMeta *meta)
 										merge_budget(index, meta));
 
 	if (n_chosen > 0)
-		return merge(index, meta, segments, n_chosen);
+		return merge(index, meta, segments, n_chosen, false);
 	for (int i = 0; i < n_segments; i++)
 		if (has_many_dead(segments[i]))
-			return merge(index, meta, &segments[i], 1);
+			return merge(index, meta, &segments[i], 1, true);
 	return false;
 }
 
-/* Make one segment of all, without dead rows. */
+/* Make one segment of all, without dead rows, numbered anew. */
 static void
 merge_all(Relation index, OmenMeta *meta)
 {
@@ -369,10 +454,10 @@ merge_all(Relation index, OmenMeta *meta)
 	omen_meta_read(index, meta);
 	n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
 	n_chosen = choose_merge(segments, n_segments, UINT32_MAX, OMEN_MAX_NODES / 4);
-	if (n_chosen == 0 && n_segments > 0 && segments[0]->n_dead > 0)
+	if (n_chosen == 0 && n_segments > 0 && (segments[0]->n_dead > 0 || segments[0]->n_renewed > 0))
 		n_chosen = 1;
 	if (n_chosen > 0)
-		(void) merge(index, meta, segments, n_chosen);
+		(void) merge(index, meta, segments, n_chosen, true);
 }
 
 /* An inserting backend's share: the smallest, when there are too many. */
@@ -387,7 +472,7 @@ merge_crowd(Relation index, OmenMeta *meta)
 		return;
 	n_chosen = choose_merge(segments, CROWDED_MERGE, UINT32_MAX, crowded_budget(index, meta));
 	if (n_chosen > 0)
-		(void) merge(index, meta, segments, n_chosen);
+		(void) merge(index, meta, segments, n_chosen, false);
 }
 
 /* ---- what to do, and who does it ---- */
@@ -404,12 +489,6 @@ reclaim(Relation index, OmenMaintainLock other_lock)
 	omen_extent_reclaim(index, alone);
 	if (alone)
 		omen_maintain_unlock(index, other_lock);
-}
-
-static bool
-directory_has_room(const OmenMeta *meta)
-{
-	return meta->n_segments <= OMEN_MAX_SEGMENTS - SPARE_SEGMENTS;
 }
 
 /*
@@ -536,9 +615,7 @@ maintain_a_little(Relation index)
 {
 	OmenMeta   *meta = palloc(sizeof(OmenMeta));
 
-	if (!omen_maintain_try_lock(index, OMEN_LOCK_SEAL))
-		freeze_long_tail(index, meta);
-	else
+	if (get_seal_lock(index, meta))
 	{
 		reclaim(index, OMEN_LOCK_MERGE);
 		omen_meta_read(index, meta);

@@ -14,6 +14,8 @@
 
 #include "src/am/merge_source.h"
 
+#include "src/am/am_api.h"
+#include "src/am/graph_host.h"
 #include "src/storage/blob.h"
 #include "src/storage/page_reader.h"
 #include "src/storage/tail.h"
@@ -23,6 +25,9 @@
 #include "port/pg_bitutils.h"
 
 #define FIRST_TID_CAPACITY 256
+
+/* Nodes between two looks at interrupts and at vacuum's pace. */
+#define NODES_PER_NAP 1024
 
 /* ---- dead rows, as bits ---- */
 
@@ -235,12 +240,11 @@ read_dead(const OmenMergeSource *source)
 	return words;
 }
 
-typedef void (*AddTid) (OmenSegmentBuilder *builder, ItemPointer tid);
+/* What is done with the TID of a row that is not dead. */
+typedef void (*VisitTid) (void *arg, ItemPointer tid);
 
-/* Add an entry if it is alive: with the node's code, or by add_tid if it has none. */
 static void
-add_entry(OmenSegmentBuilder *builder, const OmenMergeSource *source, SegmentReader *segment,
-		  uint32 entry, const NodeCode *code, AddTid add_tid)
+visit_entry(const OmenMergeSource *source, SegmentReader *segment, uint32 entry, VisitTid visit, void *arg)
 {
 	OmenTidEntry tid_entry;
 	ItemPointerData tid;
@@ -249,15 +253,22 @@ add_entry(OmenSegmentBuilder *builder, const OmenMergeSource *source, SegmentRea
 		return;
 	tid_entry = read_entry(segment, entry);
 	ItemPointerSet(&tid, tid_entry.block, tid_entry.offset);
-	if (code)
-		omen_builder_add(builder, &tid, code->factors, code->code, code->n_code_bytes);
-	else
-		add_tid(builder, &tid);
+	visit(arg, &tid);
 }
 
 static void
-add_list(OmenSegmentBuilder *builder, const OmenMergeSource *source, SegmentReader *segment,
-		 uint32 list, const NodeCode *code, AddTid add_tid)
+report_damage(const OmenMergeSource *source, const char *what, uint64 number)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("segment %u of index \"%s\" has no %s %llu",
+					source->segment->id, RelationGetRelationName(source->index), what,
+					(unsigned long long) number),
+			 errhint("Please REINDEX it.")));
+}
+
+static void
+visit_list(const OmenMergeSource *source, SegmentReader *segment, uint32 list, VisitTid visit, void *arg)
 {
 	OmenTidEntry header;
 
@@ -265,43 +276,345 @@ add_list(OmenSegmentBuilder *builder, const OmenMergeSource *source, SegmentRead
 		return;
 	header = read_entry(segment, list);
 	if ((uint64) list + header.block >= source->segment->n_tid_entries)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("segment %u of index \"%s\" has no TID entry %llu",
-						source->segment->id, RelationGetRelationName(source->index),
-						(unsigned long long) list + header.block),
-				 errhint("Please REINDEX it.")));
+		report_damage(source, "TID entry", (uint64) list + header.block);
 	for (uint32 i = 1; i <= header.block; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		add_entry(builder, source, segment, list + i, code, add_tid);
+		visit_entry(source, segment, list + i, visit, arg);
 	}
+}
+
+static void
+visit_node(const OmenMergeSource *source, SegmentReader *segment, uint32 node, VisitTid visit, void *arg)
+{
+	OmenTidEntry entry = read_entry(segment, node);
+
+	if (entry.kind == OMEN_TID_LIST)
+		visit_list(source, segment, entry.block, visit, arg);
+	else
+		visit_entry(source, segment, node, visit, arg);
+}
+
+/* ---- a segment as rows ---- */
+
+/* A row in hand, and where it goes. */
+typedef struct RowOfNode
+{
+	OmenSegmentBuilder *builder;
+	NodeCode	code;
+} RowOfNode;
+
+static void
+add_coded(void *arg, ItemPointer tid)
+{
+	RowOfNode  *row = arg;
+
+	omen_builder_add(row->builder, tid, row->code.factors, row->code.code, row->code.n_code_bytes);
+}
+
+static void
+add_null(void *arg, ItemPointer tid)
+{
+	omen_builder_add_null(arg, tid);
+}
+
+static void
+add_undirected(void *arg, ItemPointer tid)
+{
+	omen_builder_add_undirected(arg, tid);
+}
+
+/* Those without a code. */
+static void
+read_lists(const OmenMergeSource *source, SegmentReader *segment, OmenSegmentBuilder *builder)
+{
+	visit_list(source, segment, source->segment->null_list, add_null, builder);
+	visit_list(source, segment, source->segment->undirected_list, add_undirected, builder);
 }
 
 static void
 read_segment(OmenMergeSource *source, OmenSegmentBuilder *builder)
 {
+	RowOfNode	row = {.builder = builder};
 	SegmentReader segment;
 
 	source->dead = read_dead(source);
 	open_segment(&segment, source);
 	for (uint32 node = 0; node < source->segment->n_nodes; node++)
 	{
-		OmenTidEntry entry = read_entry(&segment, node);
-		NodeCode	code;
-
-		if (node % 1024 == 0)
+		if (node % NODES_PER_NAP == 0)
 			vacuum_delay_point();
-		read_code(&segment, source->meta, node, &code);
-		if (entry.kind == OMEN_TID_LIST)
-			add_list(builder, source, &segment, entry.block, &code, NULL);
-		else
-			add_entry(builder, source, &segment, node, &code, NULL);
+		read_code(&segment, source->meta, node, &row.code);
+		visit_node(source, &segment, node, add_coded, &row);
 	}
-	add_list(builder, source, &segment, source->segment->null_list, NULL, omen_builder_add_null);
-	add_list(builder, source, &segment, source->segment->undirected_list, NULL, omen_builder_add_undirected);
+	read_lists(source, &segment, builder);
 	close_segment(&segment);
 }
+
+/* ---- a segment that goes on ---- */
+
+/* Of the segment that goes on: its TIDs are being read. */
+typedef struct CarriedTids
+{
+	MemoryContext context;
+	OmenCarried *carried;
+	ItemPointerData *tids;		/* of the nodes that go on */
+	bool		goes_on;		/* the node in hand */
+} CarriedTids;
+
+static void
+add_duplicate(CarriedTids *tids, const OmenDuplicate *duplicate)
+{
+	OmenCarried *carried = tids->carried;
+
+	if (carried->n_duplicates == carried->max_duplicates)
+	{
+		carried->max_duplicates = Max(carried->max_duplicates * 2, FIRST_TID_CAPACITY);
+		carried->duplicates = carried->duplicates ?
+			repalloc_huge(carried->duplicates, carried->max_duplicates * sizeof(OmenDuplicate)) :
+			MemoryContextAlloc(tids->context, carried->max_duplicates * sizeof(OmenDuplicate));
+	}
+	carried->duplicates[carried->n_duplicates++] = *duplicate;
+}
+
+static void
+carry_tid(void *arg, ItemPointer tid)
+{
+	CarriedTids *tids = arg;
+	OmenDuplicate duplicate = {tids->carried->n_nodes, *tid};
+
+	if (tids->goes_on)
+		add_duplicate(tids, &duplicate);
+	else
+		tids->tids[tids->carried->n_nodes] = *tid;
+	tids->goes_on = true;
+}
+
+/* Which nodes have a row left, and which rows. */
+static void
+carry_tids(const OmenMergeSource *source, SegmentReader *segment, CarriedTids *tids)
+{
+	OmenCarried *carried = tids->carried;
+	uint32		n = source->segment->n_nodes;
+
+	tids->tids = omen_host_alloc(tids->context, n * sizeof(ItemPointerData));
+	carried->removed = omen_host_alloc(tids->context, (n / 64 + 1) * sizeof(uint64));
+	memset(carried->removed, 0, (n / 64 + 1) * sizeof(uint64));
+	for (uint32 node = 0; node < n; node++)
+	{
+		if (node % NODES_PER_NAP == 0)
+			vacuum_delay_point();
+		tids->goes_on = false;
+		visit_node(source, segment, node, carry_tid, tids);
+		if (tids->goes_on)
+			carried->n_nodes++;
+		else
+			set_bit(carried->removed, node);
+	}
+}
+
+/* BYTES as it is: references to it become pointers. */
+static void
+carry_bytes(const OmenMergeSource *source, SegmentReader *segment, MemoryContext context, OmenCarried *carried)
+{
+	carried->bytes = omen_host_alloc(context, (size_t) Max(segment->bytes.n_records, 1) * OMEN_CHUNK_BYTES);
+	for (uint32 i = 0; i < segment->bytes.n_records; i++)
+	{
+		const void *head;
+		const void *body;
+
+		if (i % NODES_PER_NAP == 0)
+			vacuum_delay_point();
+		omen_reader_one(&segment->bytes_reader, &segment->bytes, i, &head, &body);
+		memcpy(carried->bytes + (size_t) i * OMEN_CHUNK_BYTES, body, OMEN_CHUNK_BYTES);
+	}
+}
+
+/* Copy a record, of CODES or CENTRES, to a place among records in memory. */
+static void
+carry_code(const OmenMergeSource *source, const SegmentReader *segment, const OmenCarried *carried,
+		   const void *head, const void *body, const OmenRecords *to, uint32 i)
+{
+	const OmenCodec *codec = to->codec;
+	uint8	   *code = to->codes + (size_t) i * codec->code_bytes;
+	OmenStoredRef stored;
+	OmenCodeRef ref = {0};
+
+	memcpy(to->factors + (size_t) i * codec->factor_bytes, head, codec->factor_bytes);
+	if (!codec->variable)
+	{
+		memcpy(code, body, codec->code_bytes);
+		return;
+	}
+	memcpy(&stored, body, sizeof(stored));
+	if (stored.n_bytes < sizeof(uint32) || stored.offset % sizeof(uint32) != 0 ||
+		stored.n_bytes > (uint64) segment->bytes.n_records * OMEN_CHUNK_BYTES ||
+		stored.offset > (uint64) segment->bytes.n_records * OMEN_CHUNK_BYTES - stored.n_bytes)
+		report_damage(source, "code at byte", stored.offset);
+	ref.bytes = carried->bytes + stored.offset;
+	ref.n_bytes = stored.n_bytes;
+	memcpy(code, &ref, sizeof(ref));
+}
+
+static void
+carry_codes(const OmenMergeSource *source, SegmentReader *segment, const OmenCarried *carried,
+			const OmenRecords *to)
+{
+	uint32		next = 0;
+
+	for (uint32 node = 0; node < source->segment->n_nodes; node++)
+	{
+		const void *head;
+		const void *body;
+
+		if (node % NODES_PER_NAP == 0)
+			vacuum_delay_point();
+		if (get_bit(carried->removed, node))
+			continue;
+		omen_reader_one(&segment->code_reader, &segment->codes, node, &head, &body);
+		carry_code(source, segment, carried, head, body, to, next++);
+	}
+}
+
+/* The lists of all nodes: those of removed ones tell what their neighbours get instead. */
+static void
+carry_links(const OmenMergeSource *source, SegmentReader *segment, MemoryContext context, OmenCarried *carried)
+{
+	uint32		n = source->segment->n_nodes;
+	uint32		n_links = 2 * source->meta->m;
+	OmenColumnView nodes;
+
+	omen_column_view(&nodes, source->index, source->meta, source->segment, OMEN_COLUMN_NODES);
+	carried->links = omen_host_alloc(context, (size_t) n * n_links * sizeof(uint32));
+	for (uint32 node = 0; node < n; node++)
+	{
+		uint32	   *links = carried->links + (size_t) node * n_links;
+		const void *head;
+		const void *body;
+
+		if (node % NODES_PER_NAP == 0)
+			vacuum_delay_point();
+		omen_reader_one(&segment->reader, &nodes, node, &head, &body);
+		memcpy(links, body, n_links * sizeof(uint32));
+		for (uint32 i = 0; i < n_links; i++)
+			if (links[i] >= n && links[i] != OMEN_NO_NODE)
+				report_damage(source, "node", links[i]);
+	}
+}
+
+static void
+carry_centres(const OmenMergeSource *source, SegmentReader *segment, MemoryContext context, OmenCarried *carried,
+			  const OmenCodec *codec)
+{
+	OmenRouting *routing = &carried->routing;
+	uint32		n = source->segment->n_centres;
+	OmenColumnView centres;
+
+	omen_column_view(&centres, source->index, source->meta, source->segment, OMEN_COLUMN_CENTRES);
+	routing->centres.codec = codec;
+	routing->centres.n = n;
+	routing->centres.factors = omen_host_alloc(context, (size_t) n * codec->factor_bytes);
+	routing->centres.codes = omen_host_alloc(context, (size_t) n * codec->code_bytes);
+	routing->first_sample = omen_host_alloc(context, ((size_t) n + 1) * sizeof(uint32));
+	for (uint32 i = 0; i < n; i++)
+	{
+		uint32	   *first = &routing->first_sample[i];
+		const void *head;
+		const void *body;
+
+		omen_reader_one(&segment->code_reader, &centres, i, &head, &body);
+		carry_code(source, segment, carried, head, body, &routing->centres, i);
+		memcpy(first, (const char *) head + codec->factor_bytes, sizeof(uint32));
+		if (*first >= source->segment->n_samples || (i == 0 ? *first != 0 : *first <= first[-1]))
+			report_damage(source, "sample", *first);
+	}
+	routing->first_sample[n] = source->segment->n_samples;
+}
+
+static void
+carry_samples(const OmenMergeSource *source, SegmentReader *segment, MemoryContext context, OmenCarried *carried,
+			  const OmenCodec *codec)
+{
+	OmenRouting *routing = &carried->routing;
+	OmenColumnView samples;
+
+	omen_column_view(&samples, source->index, source->meta, source->segment, OMEN_COLUMN_SAMPLES);
+	routing->n_samples = source->segment->n_samples;
+	routing->sample_nodes = omen_host_alloc(context, (size_t) routing->n_samples * sizeof(uint32));
+	for (uint32 i = 0; i < routing->n_samples; i++)
+	{
+		uint32	   *node = &routing->sample_nodes[i];
+		const void *head;
+		const void *body;
+
+		omen_reader_one(&segment->code_reader, &samples, i, &head, &body);
+		memcpy(node, (const char *) head + codec->factor_bytes, sizeof(uint32));
+		if (*node >= source->segment->n_nodes || (i > 0 && *node <= node[-1]))
+			report_damage(source, "node", *node);
+	}
+}
+
+static void
+carry_graph(const OmenMergeSource *source, OmenCarried *carried)
+{
+	carried->graph.n = source->segment->n_nodes;
+	carried->graph.removed = carried->n_nodes < carried->graph.n ? carried->removed : NULL;
+	carried->graph.routing = &carried->routing;
+	carried->graph.links = carried->links;
+	carried->n_renewed = source->segment->n_renewed;
+	omen_am_segment_curve(source->segment, &carried->curve);
+}
+
+/*
+ * Begin with a segment that goes on: only rows without a code are added to the
+ * builder.  The others follow when the builder has gathered those of all other
+ * sources.
+ */
+void
+omen_merge_source_begin_carry(OmenMergeSource *source, Relation index, const OmenMeta *meta,
+							  const OmenSegment *segment, OmenSegmentBuilder *builder)
+{
+	SegmentReader reader;
+
+	source->index = index;
+	source->meta = meta;
+	source->segment = segment;
+	source->dead = read_dead(source);
+	open_segment(&reader, source);
+	read_lists(source, &reader, builder);
+	close_segment(&reader);
+}
+
+/* Put the nodes of the segment before the rows gathered, and hand its graph to the builder. */
+void
+omen_merge_source_carry(OmenMergeSource *source, OmenSegmentBuilder *builder)
+{
+	MemoryContext context = builder->team->context;
+	const OmenCodec *codec = builder->codec;
+	OmenCarried *carried = MemoryContextAllocZero(context, sizeof(OmenCarried));
+	CarriedTids tids = {.context = context,.carried = carried};
+	SegmentReader segment;
+	OmenRecords records;
+
+	open_segment(&segment, source);
+	carry_tids(source, &segment, &tids);
+	omen_row_set_make_room(builder->team, codec, &builder->rows, carried->n_nodes);
+	memcpy(builder->rows.tids, tids.tids, carried->n_nodes * sizeof(ItemPointerData));
+	omen_host_release(tids.tids);
+
+	records = (OmenRecords) {codec, carried->n_nodes, builder->rows.factors, builder->rows.codes};
+	if (codec->variable)
+		carry_bytes(source, &segment, context, carried);
+	carry_codes(source, &segment, carried, &records);
+	carry_links(source, &segment, context, carried);
+	carry_centres(source, &segment, context, carried, codec);
+	carry_samples(source, &segment, context, carried, codec);
+	carry_graph(source, carried);
+	close_segment(&segment);
+	builder->carried = carried;
+}
+
+/* ---- rows that die meanwhile ---- */
 
 static void
 late_deaths_of_segment(OmenMergeSource *source, OmenTidSet *set)

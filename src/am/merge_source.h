@@ -22,6 +22,11 @@ typedef struct OmenMergeSource
 extern void omen_merge_source_read(OmenMergeSource *source, Relation index, const OmenMeta *meta,
 								   const OmenSegment *segment, OmenSegmentBuilder *builder);
 
+/* The same for the segment whose nodes go on in the new one, in two steps. */
+extern void omen_merge_source_begin_carry(OmenMergeSource *source, Relation index, const OmenMeta *meta,
+										  const OmenSegment *segment, OmenSegmentBuilder *builder);
+extern void omen_merge_source_carry(OmenMergeSource *source, OmenSegmentBuilder *builder);
+
 /* TIDs in ascending order, once omen_tid_set_sort() has been called. */
 typedef struct OmenTidSet
 {

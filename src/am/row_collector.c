@@ -554,6 +554,28 @@ omen_collector_gather(OmenRowCollector *collector, OmenBuildTeam *team, bool mor
 	return true;
 }
 
+/* The elements, in new memory, behind room for so many more. */
+static void *
+move_up(OmenBuildTeam *team, void *elements, size_t element_bytes, uint32 n, uint32 n_room)
+{
+	char	   *moved = omen_host_alloc(team->context, Max(((size_t) n + n_room) * element_bytes, 1));
+
+	memcpy(moved + n_room * element_bytes, elements, n * element_bytes);
+	omen_host_release(elements);
+	return moved;
+}
+
+/* Make room for n rows before the others, which the caller fills in.  For a team of one. */
+void
+omen_row_set_make_room(OmenBuildTeam *team, const OmenCodec *codec, OmenRowSet *rows, uint32 n)
+{
+	rows->factors = move_up(team, rows->factors, codec->factor_bytes, rows->n, n);
+	rows->codes = move_up(team, rows->codes, codec->code_bytes, rows->n, n);
+	rows->tids = move_up(team, rows->tids, sizeof(ItemPointerData), rows->n, n);
+	rows->n += n;
+	rows->empty = rows->empty && n == 0;
+}
+
 static void
 release_list(OmenTidList *list)
 {

@@ -100,6 +100,7 @@ extern void omen_collector_add_undirected(OmenRowCollector *collector, ItemPoint
 extern void omen_collector_reset(OmenRowCollector *collector);
 extern bool omen_collector_gather(OmenRowCollector *collector, OmenBuildTeam *team, bool more,
 								  OmenRowSet *rows);
+extern void omen_row_set_make_room(OmenBuildTeam *team, const OmenCodec *codec, OmenRowSet *rows, uint32 n);
 extern void omen_row_set_release(OmenBuildTeam *team, OmenRowSet *rows);
 
 static inline bool

@@ -8,6 +8,10 @@
  * rows are sorted by TID, equal codes folded into one node with a list of
  * TIDs, the nodes numbered by locality and linked.
  *
+ * A merge may carry over the nodes of a segment, with their order and links;
+ * then only the other rows are numbered and linked, and what comes out
+ * depends on that segment, too.
+ *
  * A team does this together, step by step.  If shared memory runs out in a
  * step, the leader does that step and all further ones alone: the input of a
  * step stays as it is until the step's memory is there.
@@ -45,6 +49,7 @@ typedef struct Sealing
 	OmenGraphParams params;
 	OmenFolded	folded;			/* duplicates: the leader's */
 	OmenRouting routing;
+	uint32	   *order;			/* (shared) kept as long as older links are wanted, else NULL */
 	uint32	   *links;			/* (shared) */
 	OmenRecallCurve curve;		/* the leader's */
 } Sealing;
@@ -254,6 +259,21 @@ keep_firsts(void *elements, size_t element_bytes, const uint32 *first, uint32 n)
 	}
 }
 
+/* No two nodes of a segment are equal: else those carried over would not be the first nodes here. */
+static void
+check_carried(const OmenSegmentBuilder *builder, const uint32 *first)
+{
+	for (uint32 i = 0; i < builder->carried->n_nodes; i++)
+	{
+		if (first[i] != i)
+			ereport(ERROR,
+					(errcode(ERRCODE_INDEX_CORRUPTED),
+					 errmsg("a segment of index \"%s\" has a vector twice",
+							RelationGetRelationName(builder->index)),
+					 errhint("Please REINDEX it.")));
+	}
+}
+
 /*
  * Number the nodes, close up their TIDs and list the other ones, with the
  * numbers of their nodes.  first is used up.
@@ -261,14 +281,21 @@ keep_firsts(void *elements, size_t element_bytes, const uint32 *first, uint32 n)
 static void
 list_duplicates(OmenSegmentBuilder *builder, OmenFolded *folded, uint32 *first)
 {
+	const OmenCarried *carried = builder->carried;
 	ItemPointerData *tids = builder->rows.tids;
 	uint32		n = builder->rows.n;
-	uint32		n_duplicates = 0;
+	size_t		n_duplicates = carried ? carried->n_duplicates : 0;
 
 	for (uint32 i = 0; i < n; i++)
 		n_duplicates += first[i] != i;
 	folded->duplicates = omen_host_alloc(builder->team->context,
 										 Max(n_duplicates, 1) * sizeof(OmenDuplicate));
+	if (carried)
+	{
+		check_carried(builder, first);
+		memcpy(folded->duplicates, carried->duplicates, carried->n_duplicates * sizeof(OmenDuplicate));
+		folded->n_duplicates = carried->n_duplicates;
+	}
 	for (uint32 i = 0; i < n; i++)
 	{
 		if (first[i] == i)
@@ -360,16 +387,42 @@ order_nodes(OmenBuildTeam *team, void *arg)
 	Sealing    *sealing = arg;
 	OmenRowSet *rows = &sealing->builder->rows;
 	const OmenCodec *codec = sealing->builder->codec;
+	const OmenCarried *carried = sealing->builder->carried;
 	uint32		n = sealing->folded.n_nodes;
 	OmenRecords records = {codec, n, rows->factors, rows->codes};
 	uint32	   *order = team->team.share(team, (size_t) n * sizeof(uint32));
 
-	omen_locality_order(&team->team, &records, order, &sealing->routing);
+	if (carried)
+		omen_locality_extend(&team->team, &records, &carried->graph, carried->n_nodes, order,
+							 &sealing->routing);
+	else
+		omen_locality_order(&team->team, &records, order, &sealing->routing);
 	omen_permute(&team->team, rows->factors, codec->factor_bytes, order, n);
 	omen_permute(&team->team, rows->tids, sizeof(ItemPointerData), order, n);
 	permute_codes(team, codec, rows->codes, order, n);
 	renumber_duplicates(sealing->builder, &sealing->folded, order);
-	team->team.unshare(team, order);
+	if (carried)
+		sealing->order = order;
+	else
+		team->team.unshare(team, order);
+}
+
+/* Take over the older links, then link the new nodes. */
+static void
+extend_links(OmenBuildTeam *team, Sealing *sealing, const OmenRecords *records)
+{
+	OmenCarried *carried = sealing->builder->carried;
+
+	omen_links_carry(&team->team, records, &carried->graph, sealing->order, carried->n_nodes,
+					 sealing->params.m, sealing->links);
+	omen_host_release(carried->links);
+	omen_graph_extend(&team->team, records, &sealing->routing, &sealing->params, sealing->order,
+					  carried->n_nodes, sealing->links, &sealing->curve);
+	team->team.unshare(team, sealing->order);
+
+	/* too few were new to measure by them */
+	if (omen_calibrate_queries(records->n, records->n - carried->n_nodes) == 0)
+		sealing->curve = carried->curve;
 }
 
 /* Would the rows gathered be within the limit, if they were linked so? */
@@ -434,8 +487,11 @@ link_nodes(OmenBuildTeam *team, void *arg)
 	OmenRecords records = {sealing->builder->codec, n, rows->factors, rows->codes};
 
 	sealing->links = team->team.share(team, (size_t) n * 2 * sealing->params.m * sizeof(uint32));
-	omen_graph_link(&team->team, &records, &sealing->routing, &sealing->params, sealing->links,
-					&sealing->curve);
+	if (sealing->builder->carried)
+		extend_links(team, sealing, &records);
+	else
+		omen_graph_link(&team->team, &records, &sealing->routing, &sealing->params, sealing->links,
+						&sealing->curve);
 }
 
 /*
@@ -469,6 +525,18 @@ make_graph(Sealing *sealing)
 	return run_step(sealing, link_nodes);
 }
 
+/* How many nodes have come and gone since all were numbered. */
+static uint32
+count_renewed(const Sealing *sealing)
+{
+	const OmenCarried *carried = sealing->builder->carried;
+
+	if (!carried)
+		return 0;
+	return carried->n_renewed + (carried->graph.n - carried->n_nodes) +
+		(sealing->folded.n_nodes - carried->n_nodes);
+}
+
 static bool
 write_segment(Sealing *sealing, uint32 *segment_id)
 {
@@ -479,6 +547,7 @@ write_segment(Sealing *sealing, uint32 *segment_id)
 
 	omen_builder_report_phase(builder, OMEN_PHASE_WRITE, 0);
 	omen_content_init(&content, &source, builder, &sealing->folded, &sealing->routing, sealing->links);
+	content.n_renewed = count_renewed(sealing);
 	memcpy(&content.curve, &sealing->curve, sizeof(sealing->curve));
 	written = omen_segment_write(builder->index, builder->meta, &content, segment_id);
 	omen_content_end(&source);

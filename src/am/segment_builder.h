@@ -21,6 +21,32 @@ typedef enum OmenBuildPhase
 	OMEN_PHASE_WRITE = 5
 } OmenBuildPhase;
 
+/* A row whose code another row has already. */
+typedef struct OmenDuplicate
+{
+	uint32		node;			/* that has the code */
+	ItemPointerData tid;
+} OmenDuplicate;
+
+/*
+ * A segment that goes on in the new one: those of its nodes that have rows left
+ * come first among the rows gathered, in their order, and keep their links.
+ */
+typedef struct OmenCarried
+{
+	uint32		n_nodes;		/* that go on */
+	OmenOlderGraph graph;		/* with all nodes of the segment */
+	OmenRouting routing;		/* of the graph */
+	uint64	   *removed;		/* of the graph */
+	uint32	   *links;			/* of the graph; released when they have been carried over */
+	uint8	   *bytes;			/* of codes of variable length; NULL if there are none */
+	OmenDuplicate *duplicates;	/* further rows of the nodes that go on, by their place among these */
+	uint32		n_duplicates;
+	uint32		max_duplicates;
+	uint32		n_renewed;		/* of OmenSegment */
+	OmenRecallCurve curve;
+} OmenCarried;
+
 /* Each member of a team has one, and calls the functions marked collective. */
 typedef struct OmenSegmentBuilder
 {
@@ -32,6 +58,7 @@ typedef struct OmenSegmentBuilder
 	bool		report_progress;
 	OmenRowCollector collector; /* this member's rows */
 	OmenRowSet	rows;			/* all rows, once gathered; after folding, nodes */
+	OmenCarried *carried;		/* what the first of them are, or NULL; for a team of one */
 } OmenSegmentBuilder;
 
 extern OmenSegmentBuilder *omen_builder_create(Relation index, const OmenMeta *meta,

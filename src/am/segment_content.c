@@ -243,7 +243,8 @@ omen_content_init(OmenSegmentContent *content, OmenContentSource *source,
 
 	content->n_nodes = folded->n_nodes;
 	content->n_tid_entries = source->tids.n;
-	content->n_rows = builder->rows.n + builder->rows.nulls.n + builder->rows.undirected.n;
+	content->n_rows = folded->n_nodes + folded->n_duplicates +
+		builder->rows.nulls.n + builder->rows.undirected.n;
 	content->n_centres = routing->centres.n;
 	content->n_samples = routing->n_samples;
 	content->n_chunks = count_chunks(source);

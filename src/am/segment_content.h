@@ -11,13 +11,6 @@
 #include "src/am/segment_builder.h"
 #include "src/storage/segment_writer.h"
 
-/* A row whose code another row has already. */
-typedef struct OmenDuplicate
-{
-	uint32		node;			/* that has the code */
-	ItemPointerData tid;
-} OmenDuplicate;
-
 /* After folding, the builder's rows are nodes. */
 typedef struct OmenFolded
 {

@@ -225,7 +225,7 @@ typedef struct OmenSegment
 	uint32		n_terms;		/* records of TERMS; 0 if the codes have no terms */
 	uint32		stamp;			/* random, not 0: tells apart segments with the same id, file after file */
 	OmenSegmentCurve curve;
-	uint32		unused2;
+	uint32		n_renewed;		/* nodes that merges have added and removed since all were numbered */
 	OmenColumnRange columns[OMEN_MAX_COLUMNS];	/* index: OmenColumnId - 1 */
 	OmenRun		runs[OMEN_MAX_RUNS];
 } OmenSegment;

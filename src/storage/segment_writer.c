@@ -170,6 +170,7 @@ fill_descriptor(const OmenMeta *meta, const OmenSegmentContent *content, OmenSeg
 	segment->n_samples = content->n_samples;
 	segment->n_chunks = content->n_chunks;
 	segment->n_terms = content->n_terms;
+	segment->n_renewed = content->n_renewed;
 	segment->curve = content->curve;
 	segment->null_list = content->null_list;
 	segment->undirected_list = content->undirected_list;

@@ -22,6 +22,7 @@ typedef struct OmenSegmentContent
 	uint32		n_terms;
 	uint32		null_list;
 	uint32		undirected_list;
+	uint32		n_renewed;
 	OmenSegmentCurve curve;
 
 	/*
