@@ -76,23 +76,23 @@ INSERT INTO am_hard
 SELECT i, array_agg((hashint8extended(i::bigint * 64 + j, 3) & 65535) / 65536.0 ORDER BY j)::real[]::vector
 FROM generate_series(1, 8000) AS i, generate_series(1, 64) AS j GROUP BY i;
 SELECT omenvec_optimize('am_hard_v', true);
-SELECT m, ef_construction, predicted_recall >= 0.97 AS reaches_target FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph';
+SELECT m, ef_construction, predicted_recall >= 0.97 AS reaches_target FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph' AND state = 'live';
 SELECT recall >= 0.95 AS good FROM omenvec_recall('am_hard_v', samples => 200);
 REINDEX INDEX am_hard_v;
-SELECT m, ef_construction, predicted_recall >= 0.97 AS reaches_target FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph';
+SELECT m, ef_construction, predicted_recall >= 0.97 AS reaches_target FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph' AND state = 'live';
 SELECT recall >= 0.95 AS good FROM omenvec_recall('am_hard_v', samples => 200);
 SELECT * FROM omenvec_check('am_hard_v');
 -- What is inserted later is linked in the same way
 INSERT INTO am_hard SELECT id + 8000, v + array_fill(0.001, ARRAY[64])::vector FROM am_hard WHERE id <= 2000;
 SELECT omenvec_optimize('am_hard_v');
-SELECT DISTINCT m, ef_construction FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph';
+SELECT DISTINCT m, ef_construction FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph' AND state = 'live';
 ALTER INDEX am_hard_v SET (m = 16);
 REINDEX INDEX am_hard_v;
-SELECT m, ef_construction FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph';
+SELECT m, ef_construction FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph' AND state = 'live';
 ALTER INDEX am_hard_v RESET (m);
 ALTER INDEX am_hard_v SET (ef_construction = 80);
 REINDEX INDEX am_hard_v;
-SELECT m, ef_construction FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph';
+SELECT m, ef_construction FROM omenvec_index_stats('am_hard_v') WHERE kind = 'graph' AND state = 'live';
 DROP TABLE am_hard;
 
 -- All kinds of vectors; partial indexes, expressions, rows without a distance
