@@ -53,7 +53,13 @@ is(scalar(@ids), 9999, 'the scan finds all rows');
 is($scan->{stderr}, '', 'without an error');
 $scan->quit;
 
-sql('VACUUM items');
+# What a VACUUM itself moves, the next one gives back.
+for (1 .. 10)
+{
+	sql('SELECT txid_current()');
+	sql('VACUUM items');
+	last if sql("$STATES = 'retired' AND rows = 0") == 0;
+}
 is(sql("$STATES = 'retired' AND rows = 0"), 0, 'then they are given back');
 index_is_right($node, 'items', 'items_v', 'index after all');
 
