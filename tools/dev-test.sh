@@ -9,6 +9,7 @@
 
 passed=0
 failed=0
+failures=()         # what failed, named again below everything else
 
 count() { passed=$((passed + $1)); failed=$((failed + $2)); }
 
@@ -32,7 +33,18 @@ count_lines()
     bad=$(matching "$5" "$2")
     if [ "$bad" -eq 0 ] && { [ "$3" -ne 0 ] || [ "$ok" -eq 0 ]; }; then bad=1; fi
     report "$1" "${ok:-0}" "$bad"
-    [ "$bad" -eq 0 ]
+    [ "$bad" -ne 0 ] || return 0
+    mapfile -t -O ${#failures[@]} failures < <(failed_lines "$1" "$2" "$5")
+    return 1
+}
+
+# failed_lines NAME LOG FAILED_PATTERN: each with the stage's name, and that of
+# the TAP file which prove(1) was running.
+failed_lines()
+{
+    name=$1 pattern=$3 perl -ne '
+        $file = "$1: " if m{^(?:\[[\d:]+\] )?(t/\S+) \.\.};
+        print "$ENV{name}: $file$_" if /$ENV{pattern}|^Dubious/' "$2"
 }
 
 # --- stages ------------------------------------------------------------------
@@ -110,16 +122,19 @@ test_tap()
     count_lines tap "$log" $status '^ok \d' '^not ok (?!.*# (TODO|SKIP))' || show_tap_failures "$log"
 }
 
+# Of each file that failed: what its servers did last, and what failed.
 show_tap_failures()
 {
     local file
+    while read -r file; do
+        for file in "$scratch/tests/tmp_check/log"/{,regress_log_}"$(basename "$file" .pl)"*; do
+            [ -f "$file" ] || continue
+            echo "--- end of $(basename "$file")"
+            tail -n 40 "$file"
+        done
+    done < <(grep -oP '^t/\S+(?=\s+\(Wstat)' "$1")
     grep -A 12 '^# *Failed test' "$1" | head -n 200 || true
-    grep -E '^(not ok|#|Dubious|t/|Result|Files=|  )' "$1" | tail -n 60 || true
-    for file in "$scratch"/tests/tmp_check/log/*; do
-        [ -f "$file" ] || continue
-        echo "--- end of $(basename "$file")"
-        tail -n 25 "$file"
-    done
+    grep -E '^(Dubious|t/|Result|Files=|  )' "$1" | tail -n 60 || true
 }
 
 # The benchmarks' own tests: of their parts, and a run of all on little data.
@@ -206,6 +221,7 @@ cmd_test()
         omenvec.max_maintenance_workers=0
     run_selected "$@"
     [ -z "$under" ] || report_valgrind
+    [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
     printf '%d passed, %d failed\n' "$passed" "$failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }
