@@ -6,9 +6,9 @@
  *	sparse_bench base=FILE query=FILE [option=value ...]
  *
  * Files as bench/make_tfidf.py writes them: a line for each vector, its number,
- * a tab, and the text form of a sparsevec.  Options and defaults:
- * metric=l2|ip|cosine|l1, m=16, efc=64, n=0 (first n rows only), terms=1 (0: the
- * queries do without starting points by terms).  The true
+ * a tab, and the text form of a sparsevec.  Options and
+ * defaults beside those of build_bench.h: metric=cosine, n=0 (first n rows only),
+ * terms=1 (0: the queries do without starting points by terms).  The true
  * neighbours are computed here; recall is by distance, so that ties count.
  *
  * Not a test: `make -C unit build/plain/sparse_bench`.
@@ -20,15 +20,14 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #undef printf
 #undef fprintf
 
 #include "src/graph/graph_array.h"
-#include "src/graph/graph_build.h"
 #include "src/graph/graph_search.h"
 #include "src/graph/graph_terms.h"
+#include "unit/build_bench.h"
 
 #define RECALL_AT 10
 
@@ -38,65 +37,6 @@ typedef struct SparseVectors
 	uint32		dims;
 	OmenSparse *vectors;
 } SparseVectors;
-
-static int	n_args;
-static char **args;
-
-/* The value of option "name=value", or the default. */
-static const char *
-option(const char *name, const char *otherwise)
-{
-	size_t		length = strlen(name);
-	int			i;
-
-	for (i = 1; i < n_args; i++)
-	{
-		if (strncmp(args[i], name, length) == 0 && args[i][length] == '=')
-			return args[i] + length + 1;
-	}
-	return otherwise;
-}
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return t.tv_sec + t.tv_nsec * 1e-9;
-}
-
-/* ---------- host ---------- */
-
-static void *
-bench_alloc(void *arg pg_attribute_unused(), size_t bytes)
-{
-	void	   *memory = aligned_alloc(64, TYPEALIGN(64, Max(bytes, 1)));
-
-	if (memory == NULL)
-	{
-		fprintf(stderr, "out of memory\n");
-		exit(1);
-	}
-	return memory;
-}
-
-static void
-bench_release(void *arg pg_attribute_unused(), void *pointer)
-{
-	free(pointer);
-}
-
-static uint64 n_ticks;
-
-static void
-bench_tick(void *arg pg_attribute_unused(), uint32 n_done pg_attribute_unused())
-{
-	n_ticks++;
-}
-
-static const OmenHost host = {NULL, bench_alloc, bench_release, bench_tick};
-static OmenTeam team;
 
 /* ---------- files ---------- */
 
@@ -172,22 +112,10 @@ normalise(SparseVectors *v)
 	}
 }
 
-/* ---------- build ---------- */
-
-typedef struct Graph
-{
-	OmenCodec	codec;
-	OmenRecords records;
-	OmenRouting routing;
-	uint32	   *order;
-	uint32	   *links;
-	OmenRecallCurve curve;
-	uint32		max_links;
-} Graph;
-
 static void
-encode_all(Graph *g, const SparseVectors *base)
+encode_all(Graph *g, const void *vectors)
 {
+	const SparseVectors *base = vectors;
 	size_t		total = 0;
 	uint8	   *bytes;
 	uint32		i;
@@ -206,47 +134,7 @@ encode_all(Graph *g, const SparseVectors *base)
 						g->records.factors + (size_t) i * g->codec.factor_bytes, bytes);
 		bytes += ref->n_bytes;
 	}
-	printf("n %u  dims %u  bytes of code %.1f\n", base->n, base->dims, (double) total / base->n);
-}
-
-static void
-build(Graph *g, const SparseVectors *base, OmenMetric metric)
-{
-	OmenGraphParams params;
-	double		t[4];
-	size_t		n_links = 0;
-	uint32		n = base->n;
-	size_t		i;
-
-	params.m = atoi(option("m", "16"));
-	params.ef_construction = atoi(option("efc", "64"));
-	g->max_links = 2 * params.m;
-	omen_codec_init(&g->codec, OMEN_CODE_SPARSE, metric, base->dims);
-	g->records.codec = &g->codec;
-	g->records.n = n;
-	g->records.factors = bench_alloc(NULL, (size_t) n * g->codec.factor_bytes);
-	g->records.codes = bench_alloc(NULL, (size_t) n * g->codec.code_bytes);
-	g->order = bench_alloc(NULL, sizeof(uint32) * n);
-	g->links = bench_alloc(NULL, sizeof(uint32) * n * g->max_links);
-
-	t[0] = now();
-	encode_all(g, base);
-	t[1] = now();
-	omen_locality_order(&team, &g->records, g->order, &g->routing);
-	omen_permute(&team, g->records.factors, g->codec.factor_bytes, g->order, n);
-	omen_permute(&team, g->records.codes, g->codec.code_bytes, g->order, n);
-	t[2] = now();
-	omen_graph_link(&team, &g->records, &g->routing, &params, g->links, &g->curve);
-	t[3] = now();
-	for (i = 0; i < (size_t) n * g->max_links; i++)
-		n_links += g->links[i] != OMEN_NO_NODE;
-	printf("seconds: encode %.2f  order %.2f  link %.2f  all %.2f = %.0f vec/s\n",
-		   t[1] - t[0], t[2] - t[1], t[3] - t[2], t[3] - t[0], n / (t[3] - t[0]));
-	printf("mean degree %.2f  centres %u  samples %u\n", (double) n_links / n,
-		   g->routing.centres.n, g->routing.n_samples);
-	printf("records of the table of terms: %u, bytes per vector %.1f\n",
-		   g->routing.terms.n_records,
-		   (double) g->routing.terms.n_records * OMEN_TERM_NODES * sizeof(uint32) / n);
+	printf("bytes of code %.1f\n", (double) total / base->n);
 }
 
 /* ---------- queries ---------- */
@@ -438,14 +326,6 @@ run_queries(QueryRun *run)
 		   run->n_keys / (double) n, run->n_expanded / (double) n);
 }
 
-static OmenMetric
-metric_by_name(const char *name)
-{
-	return strcmp(name, "ip") == 0 ? OMEN_METRIC_IP :
-		strcmp(name, "cosine") == 0 ? OMEN_METRIC_COSINE :
-		strcmp(name, "l1") == 0 ? OMEN_METRIC_L1 : OMEN_METRIC_L2;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -463,7 +343,6 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: sparse_bench base=FILE query=FILE [option=value ...]\n");
 		return 2;
 	}
-	omen_team_alone(&team, &host);
 	base = read_vectors(option("base", NULL));
 	queries = read_vectors(option("query", NULL));
 	if (atoi(option("n", "0")) > 0)
@@ -476,7 +355,10 @@ main(int argc, char **argv)
 		normalise(&base);
 		normalise(&queries);
 	}
-	build(&graph, &base, run.metric);
+	build(&graph, OMEN_CODE_SPARSE, run.metric, base.n, base.dims, encode_all, &base);
+	printf("records of the table of terms: %u, bytes per vector %.1f\n",
+		   graph.routing.terms.n_records,
+		   (double) graph.routing.terms.n_records * OMEN_TERM_NODES * sizeof(uint32) / base.n);
 	run.graph = &graph;
 	run.base = &base;
 	run.queries = &queries;

@@ -19,6 +19,8 @@
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_build.h"
 #include "src/graph/graph_search.h"
+#include "unit/test_host.h"
+#include "unit/test_random.h"
 
 /* The server's own printf is not linked into this program. */
 #undef printf
@@ -39,61 +41,11 @@ check(bool ok, const char *what, uint32 n, uint32 dims, OmenMetric metric, doubl
 			   what, omen_kernels->name, n, dims, metric, found);
 }
 
-/* ---------- host: counts what is allocated ---------- */
-
-static long n_allocated = 0;
-static long n_ticks = 0;
-
-static void *
-test_alloc(void *arg pg_attribute_unused(), size_t bytes)
-{
-	void	   *memory = aligned_alloc(64, TYPEALIGN(64, Max(bytes, 1)));
-
-	if (memory == NULL)
-		abort();
-	memset(memory, 0x5a, Max(bytes, 1));
-	n_allocated++;
-	return memory;
-}
-
-static void
-test_release(void *arg pg_attribute_unused(), void *pointer)
-{
-	n_allocated--;
-	free(pointer);
-}
-
-static void
-test_tick(void *arg pg_attribute_unused(), uint32 n_done pg_attribute_unused())
-{
-	n_ticks++;
-}
-
-static const OmenHost host = {NULL, test_alloc, test_release, test_tick};
+static TestCounts counts;
+static const OmenHost host = TEST_HOST(&counts);
 static OmenTeam team;
 
 /* ---------- vectors ---------- */
-
-static uint64 random_state;
-
-static uint32
-next_random(void)
-{
-	random_state = random_state * UINT64CONST(6364136223846793005) + 1442695040888963407;
-	return (uint32) (random_state >> 33);
-}
-
-/* Roughly normal. */
-static float
-next_normal(void)
-{
-	double		sum = 0;
-	int			i;
-
-	for (i = 0; i < 4; i++)
-		sum += (double) next_random() / 0x3fffffff - 1.0;
-	return (float) sum;
-}
 
 /*
  * n vectors in clusters of 50, of one seed.  With a spread above 1 their lengths
@@ -102,8 +54,8 @@ next_normal(void)
 static float *
 make_vectors(uint32 n, uint32 dims, OmenMetric metric, double spread)
 {
-	float	   *values = test_alloc(NULL, sizeof(float) * n * dims);
-	float	   *centre = test_alloc(NULL, sizeof(float) * dims);
+	float	   *values = test_host_alloc(&counts, sizeof(float) * n * dims);
+	float	   *centre = test_host_alloc(&counts, sizeof(float) * dims);
 	uint32		i;
 	uint32		j;
 
@@ -114,10 +66,10 @@ make_vectors(uint32 n, uint32 dims, OmenMetric metric, double spread)
 		double		norm_sq = 0;
 
 		for (j = 0; i % 50 == 0 && j < dims; j++)
-			centre[j] = 2 * next_normal();
+			centre[j] = 2 * (float) next_sum(4);
 		for (j = 0; j < dims; j++)
 		{
-			x[j] = centre[j] + next_normal();
+			x[j] = centre[j] + (float) next_sum(4);
 			norm_sq += (double) x[j] * x[j];
 		}
 		for (j = 0; metric == OMEN_METRIC_COSINE && j < dims; j++)
@@ -130,7 +82,7 @@ make_vectors(uint32 n, uint32 dims, OmenMetric metric, double spread)
 				x[j] = (float) (x[j] * scale);
 		}
 	}
-	test_release(NULL, centre);
+	test_host_release(&counts, centre);
 	return values;
 }
 
@@ -158,10 +110,10 @@ build_graph(Graph *g, const float *values, uint32 n, uint32 dims, OmenMetric met
 	g->params.ef_construction = 4 * m;
 	g->records.codec = &g->codec;
 	g->records.n = n;
-	g->records.factors = test_alloc(NULL, (size_t) n * g->codec.factor_bytes);
-	g->records.codes = test_alloc(NULL, (size_t) n * g->codec.code_bytes);
-	g->order = test_alloc(NULL, sizeof(uint32) * n);
-	g->links = test_alloc(NULL, sizeof(uint32) * n * 2 * m);
+	g->records.factors = test_host_alloc(&counts, (size_t) n * g->codec.factor_bytes);
+	g->records.codes = test_host_alloc(&counts, (size_t) n * g->codec.code_bytes);
+	g->order = test_host_alloc(&counts, sizeof(uint32) * n);
+	g->links = test_host_alloc(&counts, sizeof(uint32) * n * 2 * m);
 	for (i = 0; i < n; i++)
 		g->codec.encode(&g->codec, values + (size_t) i * dims,
 						g->records.factors + (size_t) i * g->codec.factor_bytes,
@@ -175,10 +127,10 @@ build_graph(Graph *g, const float *values, uint32 n, uint32 dims, OmenMetric met
 static void
 free_graph(Graph *g)
 {
-	test_release(NULL, g->records.factors);
-	test_release(NULL, g->records.codes);
-	test_release(NULL, g->order);
-	test_release(NULL, g->links);
+	test_host_release(&counts, g->records.factors);
+	test_host_release(&counts, g->records.codes);
+	test_host_release(&counts, g->order);
+	test_host_release(&counts, g->links);
 	omen_routing_release(&team, &g->routing);
 }
 
@@ -207,7 +159,7 @@ check_shape(const Graph *g)
 {
 	uint32		n = g->records.n;
 	uint32		max_links = 2 * g->params.m;
-	uint8	   *seen = test_alloc(NULL, n + 1);
+	uint8	   *seen = test_host_alloc(&counts, n + 1);
 	uint32		n_bad = 0;
 	uint32		i;
 	uint32		j;
@@ -242,7 +194,7 @@ check_shape(const Graph *g)
 			n_bad += list[j] != OMEN_NO_NODE;
 	}
 	check(n_bad == 0, "lists", n, g->codec.dims, g->codec.metric, n_bad);
-	test_release(NULL, seen);
+	test_host_release(&counts, seen);
 }
 
 /* ---------- searches ---------- */
@@ -259,7 +211,7 @@ static void
 searcher_begin(Searcher *s, const Graph *g)
 {
 	s->graph = g;
-	s->query = test_alloc(NULL, g->codec.query_bytes);
+	s->query = test_host_alloc(&counts, g->codec.query_bytes);
 	s->search = omen_search_create(&host);
 	omen_array_source_init(&s->source, &g->records, g->links, 2 * g->params.m, s->query);
 }
@@ -267,7 +219,7 @@ searcher_begin(Searcher *s, const Graph *g)
 static void
 searcher_end(Searcher *s)
 {
-	test_release(NULL, s->query);
+	test_host_release(&counts, s->query);
 	omen_search_destroy(s->search);
 }
 
@@ -293,13 +245,13 @@ static void
 all_keys(Searcher *s, float *keys)
 {
 	uint32		n = s->graph->records.n;
-	uint32	   *nodes = test_alloc(NULL, sizeof(uint32) * n);
+	uint32	   *nodes = test_host_alloc(&counts, sizeof(uint32) * n);
 	uint32		i;
 
 	for (i = 0; i < n; i++)
 		nodes[i] = i;
 	omen_records_keys(&s->graph->records, s->query, nodes, (int) n, keys);
-	test_release(NULL, nodes);
+	test_host_release(&counts, nodes);
 }
 
 /* Every node is the first result of its own search (but not for inner products). */
@@ -328,7 +280,7 @@ check_recall(Searcher *s, const float *values, double floor)
 {
 	const Graph *g = s->graph;
 	uint32		n = g->records.n;
-	float	   *keys = test_alloc(NULL, sizeof(float) * n);
+	float	   *keys = test_host_alloc(&counts, sizeof(float) * n);
 	uint32		n_hits = 0;
 	uint32		n_wanted = 0;
 	uint32		query;
@@ -355,7 +307,7 @@ check_recall(Searcher *s, const float *values, double floor)
 	}
 	check(n_hits >= floor * n_wanted, "recall", n, g->codec.dims, g->codec.metric,
 		  (double) n_hits / n_wanted);
-	test_release(NULL, keys);
+	test_host_release(&counts, keys);
 }
 
 /* Results come in order, and after resumes every node has come exactly once. */
@@ -364,7 +316,7 @@ check_resume(Searcher *s, const float *x, uint32 ef, float bound, bool widen)
 {
 	const Graph *g = s->graph;
 	uint32		n = g->records.n;
-	uint8	   *returned = test_alloc(NULL, n + 1);
+	uint8	   *returned = test_host_alloc(&counts, n + 1);
 	const OmenCandidate *found;
 	uint32		n_returned = 0;
 	uint32		n_bad = 0;
@@ -394,7 +346,7 @@ check_resume(Searcher *s, const float *x, uint32 ef, float bound, bool widen)
 	check(n_bad == 0, "resume, order", n, g->codec.dims, g->codec.metric, n_bad);
 	check(n_returned == n, "resume, all", n, g->codec.dims, g->codec.metric, n_returned);
 	check(omen_search_n_keys(s->search) >= n, "keys", n, g->codec.dims, g->codec.metric, 0);
-	test_release(NULL, returned);
+	test_host_release(&counts, returned);
 }
 
 /* A bound saves work, and never more than it may. */
@@ -447,9 +399,9 @@ check_graph(uint32 n, uint32 dims, OmenMetric metric, uint32 m)
 	check(hash_graph(&g) == hash, "same graph", n, dims, metric, 0);
 	omen_kernels_select("auto");
 	free_graph(&g);
-	test_release(NULL, values);
-	check(n_allocated == 0, "memory", n, dims, metric, n_allocated);
-	n_allocated = 0;
+	test_host_release(&counts, values);
+	check(counts.n_allocated == 0, "memory", n, dims, metric, counts.n_allocated);
+	counts.n_allocated = 0;
 }
 
 /* Inner products of vectors of very different lengths: found, and measured. */
@@ -466,8 +418,8 @@ check_lengths(uint32 n, uint32 dims, double spread)
 	check(omen_curve_is_known(&g.curve), "curve", n, dims, OMEN_METRIC_IP, spread);
 	searcher_end(&s);
 	free_graph(&g);
-	test_release(NULL, values);
-	n_allocated = 0;
+	test_host_release(&counts, values);
+	counts.n_allocated = 0;
 }
 
 /* Many equal keys: points on a line, each integer ten times but for another component. */
@@ -492,8 +444,8 @@ check_ties(void)
 	check_resume(&s, values, 5, INFINITY, true);
 	searcher_end(&s);
 	free_graph(&g);
-	test_release(NULL, values);
-	n_allocated = 0;
+	test_host_release(&counts, values);
+	counts.n_allocated = 0;
 }
 
 int
@@ -514,7 +466,7 @@ main(void)
 	check_lengths(6000, 32, 30);
 	check_lengths(6000, 32, 1000);
 	check_ties();
-	check(n_ticks > 1000, "ticks", 0, 0, 0, n_ticks);
+	check(counts.n_ticks > 1000, "ticks", 0, 0, 0, counts.n_ticks);
 	printf("test_graph: %ld passed, %ld failed\n", n_passed, n_failed);
 	return n_failed == 0 ? 0 : 1;
 }

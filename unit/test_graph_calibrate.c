@@ -17,6 +17,7 @@
 
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_build.h"
+#include "unit/test_host.h"
 
 #define N_NODES 20000
 #define N_QUERIES 500
@@ -37,24 +38,8 @@ check(bool ok, const char *what, double value)
 	printf("FAILED: %s (%g)\n", what, value);
 }
 
-static void *
-test_alloc(void *arg pg_attribute_unused(), size_t bytes)
-{
-	return aligned_alloc(64, TYPEALIGN(64, Max(bytes, 1)));
-}
-
-static void
-test_release(void *arg pg_attribute_unused(), void *pointer)
-{
-	free(pointer);
-}
-
-static void
-test_tick(void *arg pg_attribute_unused(), uint32 n_done pg_attribute_unused())
-{
-}
-
-static const OmenHost host = {NULL, test_alloc, test_release, test_tick};
+static TestCounts counts;
+static const OmenHost host = TEST_HOST(&counts);
 
 static uint32 random_state = 5;
 
@@ -169,7 +154,7 @@ static void
 build(Graph *g)
 {
 	OmenGraphParams params = {.m = 6,.ef_construction = 24};
-	uint32	   *order = test_alloc(NULL, sizeof(uint32) * N_NODES);
+	uint32	   *order = test_host_alloc(&counts, sizeof(uint32) * N_NODES);
 	float		x[DIMS];
 	OmenTeam	team;
 	uint32		i;
@@ -178,15 +163,15 @@ build(Graph *g)
 	omen_codec_init(&g->codec, OMEN_CODE_SQ8, OMEN_METRIC_L2, DIMS);
 	g->records.codec = &g->codec;
 	g->records.n = N_NODES;
-	g->records.factors = test_alloc(NULL, (size_t) N_NODES * g->codec.factor_bytes);
-	g->records.codes = test_alloc(NULL, (size_t) N_NODES * g->codec.code_bytes);
+	g->records.factors = test_host_alloc(&counts, (size_t) N_NODES * g->codec.factor_bytes);
+	g->records.codes = test_host_alloc(&counts, (size_t) N_NODES * g->codec.code_bytes);
 	for (i = 0; i < N_NODES; i++)
 	{
 		random_vector(x);
 		g->codec.encode(&g->codec, x, g->records.factors + (size_t) i * g->codec.factor_bytes,
 						g->records.codes + (size_t) i * g->codec.code_bytes);
 	}
-	g->links = test_alloc(NULL, sizeof(uint32) * N_NODES * 2 * params.m);
+	g->links = test_host_alloc(&counts, sizeof(uint32) * N_NODES * 2 * params.m);
 	omen_team_alone(&team, &host);
 	omen_locality_order(&team, &g->records, order, &g->routing);
 	omen_permute(&team, g->records.factors, g->codec.factor_bytes, order, N_NODES);
@@ -194,7 +179,7 @@ build(Graph *g)
 	omen_graph_link(&team, &g->records, &g->routing, &params, g->links, &g->curve);
 	free(order);
 
-	g->query = test_alloc(NULL, g->codec.query_bytes);
+	g->query = test_host_alloc(&counts, g->codec.query_bytes);
 	g->search = omen_search_create(&host);
 	omen_array_source_init(&g->source, &g->records, g->links, 2 * params.m, g->query);
 }

@@ -19,6 +19,8 @@
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_build.h"
 #include "src/graph/graph_search.h"
+#include "unit/test_host.h"
+#include "unit/test_random.h"
 #include "unit/thread_team.h"
 
 /* The server's own printf is not linked into this program. */
@@ -47,68 +49,22 @@ check(bool ok, const char *what, uint32 n, double found)
 
 /* ---------- host ---------- */
 
-static long n_allocated[MOST_MEMBERS];
-
-static void *
-test_alloc(void *arg, size_t bytes)
-{
-	void	   *memory = aligned_alloc(64, TYPEALIGN(64, Max(bytes, 1)));
-
-	if (memory == NULL)
-		abort();
-	memset(memory, 0x5a, Max(bytes, 1));
-	(*(long *) arg)++;
-	return memory;
-}
-
-static void
-test_release(void *arg, void *pointer)
-{
-	(*(long *) arg)--;
-	free(pointer);
-}
-
-static void
-test_tick(void *arg pg_attribute_unused(), uint32 n_done pg_attribute_unused())
-{
-}
-
+static TestCounts counts[MOST_MEMBERS];
 static OmenHost hosts[MOST_MEMBERS];
 
 static void *
 host_alloc(size_t bytes)
 {
-	return test_alloc(&n_allocated[0], bytes);
+	return test_host_alloc(&counts[0], bytes);
 }
 
 static void
 host_release(void *pointer)
 {
-	test_release(&n_allocated[0], pointer);
+	test_host_release(&counts[0], pointer);
 }
 
 /* ---------- vectors ---------- */
-
-static uint64 random_state = 5;
-
-static uint32
-next_random(void)
-{
-	random_state = random_state * UINT64CONST(6364136223846793005) + 1442695040888963407;
-	return (uint32) (random_state >> 33);
-}
-
-/* Roughly normal. */
-static float
-next_normal(void)
-{
-	double		sum = 0;
-	int			i;
-
-	for (i = 0; i < 4; i++)
-		sum += (double) next_random() / 0x3fffffff - 1.0;
-	return (float) sum;
-}
 
 static void
 make_vector(float x[DIMS])
@@ -119,12 +75,12 @@ make_vector(float x[DIMS])
 	int			j;
 
 	for (i = 0; mixing[DIMS - 1][LATENT - 1] == 0 && i < DIMS * LATENT; i++)
-		mixing[i / LATENT][i % LATENT] = next_normal();
+		mixing[i / LATENT][i % LATENT] = (float) next_sum(4);
 	for (j = 0; j < LATENT; j++)
-		latent[j] = next_normal();
+		latent[j] = (float) next_sum(4);
 	for (i = 0; i < DIMS; i++)
 	{
-		x[i] = 0.2f * next_normal();
+		x[i] = 0.2f * (float) next_sum(4);
 		for (j = 0; j < LATENT; j++)
 			x[i] += mixing[i][j] * latent[j];
 	}
@@ -525,13 +481,14 @@ main(void)
 	size_t		i;
 
 	for (i = 0; i < MOST_MEMBERS; i++)
-		hosts[i] = (OmenHost) {&n_allocated[i], test_alloc, test_release, test_tick};
+		hosts[i] = (OmenHost) TEST_HOST(&counts[i]);
 	omen_kernels_select("auto");
+	random_state = 5;
 	for (i = 0; i < lengthof(sizes); i++)
 		check_older(sizes[i]);
 	check_generations(4000, 10);
 	for (i = 0; i < MOST_MEMBERS; i++)
-		check(n_allocated[i] == 0, "memory", 0, n_allocated[i]);
+		check(counts[i].n_allocated == 0, "memory", 0, counts[i].n_allocated);
 	printf("test_graph_extend: %ld passed, %ld failed\n", n_passed, n_failed);
 	return n_failed == 0 ? 0 : 1;
 }

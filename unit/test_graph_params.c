@@ -14,13 +14,13 @@
 
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_params.h"
+#include "unit/test_host.h"
 
 #define N_NODES 12000
 #define DIMS 64
 
 static long n_passed;
 static long n_failed;
-static uint64 n_held;
 
 static void
 check(bool ok, const char *what, double value)
@@ -34,26 +34,8 @@ check(bool ok, const char *what, double value)
 	printf("FAILED: %s (%g)\n", what, value);
 }
 
-static void *
-test_alloc(void *arg pg_attribute_unused(), size_t bytes)
-{
-	n_held++;
-	return aligned_alloc(64, TYPEALIGN(64, Max(bytes, 1)));
-}
-
-static void
-test_release(void *arg pg_attribute_unused(), void *pointer)
-{
-	n_held--;
-	free(pointer);
-}
-
-static void
-test_tick(void *arg pg_attribute_unused(), uint32 n_done pg_attribute_unused())
-{
-}
-
-static const OmenHost host = {NULL, test_alloc, test_release, test_tick};
+static TestCounts counts;
+static const OmenHost host = TEST_HOST(&counts);
 
 static uint64 random_state = 5;
 
@@ -90,8 +72,8 @@ make_records(OmenRecords *records, const OmenCodec *codec, int n_directions)
 
 	records->codec = codec;
 	records->n = N_NODES;
-	records->factors = test_alloc(NULL, (size_t) N_NODES * codec->factor_bytes);
-	records->codes = test_alloc(NULL, (size_t) N_NODES * codec->code_bytes);
+	records->factors = test_host_alloc(&counts, (size_t) N_NODES * codec->factor_bytes);
+	records->codes = test_host_alloc(&counts, (size_t) N_NODES * codec->code_bytes);
 	for (i = 0; i < N_NODES; i++)
 	{
 		random_vector(x, n_directions);
@@ -103,8 +85,8 @@ make_records(OmenRecords *records, const OmenCodec *codec, int n_directions)
 static void
 release_records(OmenRecords *records)
 {
-	test_release(NULL, records->factors);
-	test_release(NULL, records->codes);
+	test_host_release(&counts, records->factors);
+	test_host_release(&counts, records->codes);
 }
 
 static void
@@ -115,13 +97,13 @@ test_data(const OmenCodec *codec, int n_directions, uint32 m, uint32 least_ef, u
 	OmenGraphParams again;
 	uint32		ef;
 	uint32		ef_again;
-	uint64		held_before;
+	long		held_before;
 
 	make_records(&records, codec, n_directions);
-	held_before = n_held;
+	held_before = counts.n_allocated;
 	params = omen_graph_choose_params(&host, &records, &ef);
 	again = omen_graph_choose_params(&host, &records, &ef_again);
-	check(n_held == held_before, "memory released", (double) n_held - held_before);
+	check(counts.n_allocated == held_before, "memory released", counts.n_allocated - held_before);
 	check(params.m == m && params.ef_construction == 4 * m, "links chosen", params.m);
 	check(ef >= least_ef && ef <= most_ef, "beam of the trial", ef);
 	check(again.m == params.m && ef_again == ef, "same records, same choice", ef_again);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 #include "src/graph/graph_build.h"
+#include "unit/test_host.h"
+#include "unit/test_random.h"
 #include "unit/thread_team.h"
 
 /* The server's own printf is not linked into this program. */
@@ -34,42 +36,7 @@ check(bool ok, const char *what, int kind, uint32 n, int n_members)
 	}
 }
 
-/* ---------- host: each member counts what it allocates ---------- */
-
-static void *
-test_alloc(void *arg, size_t bytes)
-{
-	void	   *memory = aligned_alloc(64, TYPEALIGN(64, Max(bytes, 1)));
-
-	if (memory == NULL)
-		abort();
-	memset(memory, 0x5a, Max(bytes, 1));
-	(*(long *) arg)++;
-	return memory;
-}
-
-static void
-test_release(void *arg, void *pointer)
-{
-	(*(long *) arg)--;
-	free(pointer);
-}
-
-static void
-test_tick(void *arg pg_attribute_unused(), uint32 n_done pg_attribute_unused())
-{
-}
-
 /* ---------- vectors ---------- */
-
-static uint64 random_state;
-
-static uint32
-next_random(void)
-{
-	random_state = random_state * UINT64CONST(6364136223846793005) + 1442695040888963407;
-	return (uint32) (random_state >> 33);
-}
 
 /* Encode a vector of a kind's form, near to those with close i. */
 static void
@@ -209,14 +176,14 @@ build_as_member(const OmenTeam *team, void *arg)
 static uint64
 build(OmenCodeKind kind, OmenMetric metric, uint32 n, int n_members)
 {
-	long		n_allocated[MOST_MEMBERS] = {0};
+	TestCounts	counts[MOST_MEMBERS] = {0};
 	OmenHost	hosts[MOST_MEMBERS];
 	Graph		g;
 	uint64		hash;
 	int			i;
 
 	for (i = 0; i < n_members; i++)
-		hosts[i] = (OmenHost) {&n_allocated[i], test_alloc, test_release, test_tick};
+		hosts[i] = (OmenHost) TEST_HOST(&counts[i]);
 	make_records(&g, kind, metric, n, &hosts[0]);
 	thread_team_run(hosts, n_members, build_as_member, &g);
 
@@ -235,7 +202,7 @@ build(OmenCodeKind kind, OmenMetric metric, uint32 n, int n_members)
 
 	release_records(&g, &hosts[0]);
 	for (i = 0; i < n_members; i++)
-		check(n_allocated[i] == 0, "memory", kind, n, n_members);
+		check(counts[i].n_allocated == 0, "memory", kind, n, n_members);
 	return hash;
 }
 

@@ -17,6 +17,8 @@
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_build.h"
 #include "src/graph/graph_terms.h"
+#include "unit/test_host.h"
+#include "unit/test_random.h"
 
 /* The server's own printf is not linked into this program. */
 #undef printf
@@ -44,49 +46,17 @@ check(bool ok, const char *what, uint32 n, double found)
 	}
 }
 
-/* ---------- host ---------- */
-
-static long n_allocated = 0;
-
-static void *
-test_alloc(void *arg pg_attribute_unused(), size_t bytes)
-{
-	n_allocated++;
-	return aligned_alloc(64, TYPEALIGN(64, Max(bytes, 1)));
-}
-
-static void
-test_release(void *arg pg_attribute_unused(), void *pointer)
-{
-	n_allocated -= pointer != NULL;
-	free(pointer);
-}
-
-static void
-test_tick(void *arg pg_attribute_unused(), uint32 n_done pg_attribute_unused())
-{
-}
-
-static const OmenHost host = {NULL, test_alloc, test_release, test_tick};
+static TestCounts counts;
+static const OmenHost host = TEST_HOST(&counts);
 static OmenTeam team;
 
 /* ---------- data ---------- */
-
-/* Numbers without pattern; the same in every run. */
-static uint32
-next_random(void)
-{
-	static uint64 state = UINT64CONST(0x9e3779b97f4a7c15);
-
-	state = state * UINT64CONST(6364136223846793005) + 1442695040888963407;
-	return (uint32) (state >> 33);
-}
 
 /* The lower the number, the more frequent. */
 static uint32
 next_word(uint32 n_words)
 {
-	double		u = (next_random() + 0.5) / 2147483648.0;
+	double		u = next_uniform();
 
 	return (uint32) (n_words * u * u * u);
 }
@@ -153,9 +123,9 @@ encode_documents(Graph *g, uint32 n)
 
 	g->records.codec = &g->codec;
 	g->records.n = n;
-	g->records.factors = test_alloc(NULL, (size_t) n * g->codec.factor_bytes);
-	g->records.codes = test_alloc(NULL, (size_t) n * g->codec.code_bytes);
-	g->bytes = test_alloc(NULL, most * n);
+	g->records.factors = test_host_alloc(&counts, (size_t) n * g->codec.factor_bytes);
+	g->records.codes = test_host_alloc(&counts, (size_t) n * g->codec.code_bytes);
+	g->bytes = test_host_alloc(&counts, most * n);
 	for (i = 0; i < n; i++)
 	{
 		OmenCodeRef *ref = (OmenCodeRef *) g->records.codes + i;
@@ -177,8 +147,8 @@ build(Graph *g, uint32 n, OmenMetric metric)
 	encode_documents(g, n);
 	g->params.m = 16;
 	g->params.ef_construction = 64;
-	g->order = test_alloc(NULL, sizeof(uint32) * n);
-	g->links = test_alloc(NULL, sizeof(uint32) * n * 2 * g->params.m);
+	g->order = test_host_alloc(&counts, sizeof(uint32) * n);
+	g->links = test_host_alloc(&counts, sizeof(uint32) * n * 2 * g->params.m);
 	omen_locality_order(&team, &g->records, g->order, &g->routing);
 	omen_permute(&team, g->records.factors, g->codec.factor_bytes, g->order, n);
 	omen_permute(&team, g->records.codes, g->codec.code_bytes, g->order, n);
@@ -188,11 +158,11 @@ build(Graph *g, uint32 n, OmenMetric metric)
 static void
 destroy(Graph *g)
 {
-	test_release(NULL, g->records.factors);
-	test_release(NULL, g->records.codes);
-	test_release(NULL, g->bytes);
-	test_release(NULL, g->order);
-	test_release(NULL, g->links);
+	test_host_release(&counts, g->records.factors);
+	test_host_release(&counts, g->records.codes);
+	test_host_release(&counts, g->bytes);
+	test_host_release(&counts, g->order);
+	test_host_release(&counts, g->links);
 	omen_routing_release(&team, &g->routing);
 }
 
@@ -217,7 +187,7 @@ check_table(const Graph *g)
 {
 	const OmenTermTable *table = &g->routing.terms;
 	uint32		n = g->records.n;
-	OmenQuery  *query = test_alloc(NULL, g->codec.query_bytes);
+	OmenQuery  *query = test_host_alloc(&counts, g->codec.query_bytes);
 	size_t		n_named = 0;
 	size_t		n_expected = 0;
 	long		n_bad = 0;
@@ -250,7 +220,7 @@ check_table(const Graph *g)
 	check(n_named == n_expected, "nodes of the records", n, (double) n_named - n_expected);
 	check(n == 0 ? table->n_records == 0 : table->n_records >= 1 && table->n_records <= n,
 		  "number of records", n, table->n_records);
-	test_release(NULL, query);
+	test_host_release(&counts, query);
 }
 
 static void
@@ -279,8 +249,8 @@ static float
 true_limit(const Graph *g, const OmenQuery *query)
 {
 	uint32		n = g->records.n;
-	float	   *keys = test_alloc(NULL, sizeof(float) * n);
-	uint32	   *nodes = test_alloc(NULL, sizeof(uint32) * n);
+	float	   *keys = test_host_alloc(&counts, sizeof(float) * n);
+	uint32	   *nodes = test_host_alloc(&counts, sizeof(uint32) * n);
 	float		limit;
 	uint32		i;
 
@@ -289,8 +259,8 @@ true_limit(const Graph *g, const OmenQuery *query)
 	omen_records_keys(&g->records, query, nodes, n, keys);
 	qsort(keys, n, sizeof(float), compare_floats);
 	limit = keys[RECALL_AT - 1];
-	test_release(NULL, keys);
-	test_release(NULL, nodes);
+	test_host_release(&counts, keys);
+	test_host_release(&counts, nodes);
 	return limit;
 }
 
@@ -317,7 +287,7 @@ seed(const Graph *g, const OmenQuery *query, OmenSearch *search)
 static void
 check_recall(const Graph *g)
 {
-	OmenQuery  *query = test_alloc(NULL, g->codec.query_bytes);
+	OmenQuery  *query = test_host_alloc(&counts, g->codec.query_bytes);
 	OmenSearch *search = omen_search_create(&host);
 	OmenArraySource source;
 	int			n_hits = 0;
@@ -346,7 +316,7 @@ check_recall(const Graph *g)
 	check(n_hits >= LEAST_RECALL * N_QUERIES * RECALL_AT, "recall", g->records.n,
 		  (double) n_hits / (N_QUERIES * RECALL_AT));
 	omen_search_destroy(search);
-	test_release(NULL, query);
+	test_host_release(&counts, query);
 }
 
 static void
@@ -360,7 +330,7 @@ check_size(uint32 n, OmenMetric metric)
 	if (n >= 1000)
 		check_recall(&g);
 	destroy(&g);
-	check(n_allocated == 0, "memory left", n, n_allocated);
+	check(counts.n_allocated == 0, "memory left", n, counts.n_allocated);
 }
 
 int

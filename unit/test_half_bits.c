@@ -19,6 +19,7 @@
 #include "src/kernels/kernel_bits.h"
 #include "src/kernels/kernel_half.h"
 #include "src/kernels/kernel_variants.h"
+#include "unit/test_random.h"
 
 /* The server's own printf is not linked into this program. */
 #undef printf
@@ -43,16 +44,6 @@ check(bool ok, const char *variant, const char *what, long where)
 		n_passed++;
 	else if (n_failed++ < MAX_REPORTS)
 		printf("%s: %s wrong at %ld\n", variant, what, where);
-}
-
-/* Numbers without pattern; the same in every run. */
-static uint32
-next_random(void)
-{
-	static uint64 state = UINT64CONST(0x9e3779b97f4a7c15);
-
-	state = state * UINT64CONST(6364136223846793005) + 1442695040888963407;
-	return (uint32) (state >> 33);
 }
 
 /* What a finite half stands for, by the definition. */

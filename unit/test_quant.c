@@ -24,6 +24,7 @@
 #include <stdlib.h>
 
 #include "src/quant/quant.h"
+#include "unit/test_random.h"
 
 /* The server's own printf is not linked into this program. */
 #undef printf
@@ -49,23 +50,11 @@ check(bool ok, const char *what, const OmenCodec *codec, int i, int j, double fo
 
 /* ---------- vectors ---------- */
 
-/* Numbers without pattern; the same in every run, and for every kernel. */
-#define RANDOM_SEED UINT64CONST(0x9e3779b97f4a7c15)
-
-static uint64 random_state = RANDOM_SEED;
-
-static uint32
-next_random(void)
-{
-	random_state = random_state * UINT64CONST(6364136223846793005) + 1442695040888963407;
-	return (uint32) (random_state >> 33);
-}
-
 /* -1 .. 1 */
 static float
 next_float(void)
 {
-	return (float) ((double) next_random() / 0x3fffffff - 1.0);
+	return (float) next_signed();
 }
 
 /* Roughly normal. */

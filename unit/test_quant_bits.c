@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "src/quant/quant.h"
+#include "unit/test_random.h"
 
 /* The server's own printf is not linked into this program. */
 #undef printf
@@ -31,16 +32,6 @@ check(bool ok, const char *what, OmenMetric metric, uint32 dims, double found, d
 	else if (n_failed++ < MAX_REPORTS)
 		printf("%s: %s, metric %d, %u bits: %.17g, expected %.17g\n", what, omen_kernels->name,
 			   metric, dims, found, expected);
-}
-
-/* Numbers without pattern; the same in every run. */
-static uint32
-next_random(void)
-{
-	static uint64 state = UINT64CONST(0x9e3779b97f4a7c15);
-
-	state = state * UINT64CONST(6364136223846793005) + 1442695040888963407;
-	return (uint32) (state >> 33);
 }
 
 static int

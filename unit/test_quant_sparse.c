@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "src/quant/quant.h"
+#include "unit/test_random.h"
 
 /* The server's own printf is not linked into this program. */
 #undef printf
@@ -49,22 +50,6 @@ check(bool ok, const char *what, OmenMetric metric, uint32 n_a, uint32 n_b, doub
 	else if (n_failed++ < MAX_REPORTS)
 		printf("%s: metric %d, %u and %u elements: %.17g, expected %.17g\n", what, metric,
 			   n_a, n_b, found, expected);
-}
-
-/* Numbers without pattern; the same in every run. */
-static uint32
-next_random(void)
-{
-	static uint64 state = UINT64CONST(0x9e3779b97f4a7c15);
-
-	state = state * UINT64CONST(6364136223846793005) + 1442695040888963407;
-	return (uint32) (state >> 33);
-}
-
-static double
-next_uniform(void)
-{
-	return (next_random() + 0.5) / 2147483648.0;
 }
 
 /* What kind of values a vector gets. */
