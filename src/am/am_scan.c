@@ -270,17 +270,6 @@ prepare_query(IndexScanDesc scan, OmenScan *state)
 		state->encoder.codec.query_from_vector(&state->encoder.codec, state->query, state->encoder.value);
 }
 
-static int
-compare_largest_first(const void *a, const void *b)
-{
-	const OmenSegment *left = *(const OmenSegment *const *) a;
-	const OmenSegment *right = *(const OmenSegment *const *) b;
-
-	if (left->n_nodes != right->n_nodes)
-		return left->n_nodes > right->n_nodes ? -1 : 1;
-	return left->id < right->id ? -1 : 1;
-}
-
 /* Open the sealed segments, largest first, and the tails of the directory. */
 static void
 open_sources(IndexScanDesc scan, OmenScan *state)
@@ -311,7 +300,7 @@ open_sources(IndexScanDesc scan, OmenScan *state)
 
 	state->segments = palloc(state->n_segments * sizeof(OmenScanSegment));
 	state->parked = palloc0(state->n_segments * sizeof(OmenPool));
-	qsort(sealed, state->n_segments, sizeof(sealed[0]), compare_largest_first);
+	qsort(sealed, state->n_segments, sizeof(sealed[0]), omen_segment_compare_size);
 	for (int i = 0; i < state->n_segments; i++)
 	{
 		if (state->searches[i] == NULL)

@@ -26,6 +26,7 @@
 
 #include "src/am/am.h"
 #include "src/am/maintain_progress.h"
+#include "src/storage/index_relation.h"
 
 #include "access/relation.h"
 #include "access/xact.h"
@@ -314,26 +315,12 @@ apply_pace(void)
 	VacuumCostBalance = 0;
 }
 
-/* Open the index if it is there, is one of ours, takes rows, and nobody is about to change it. */
-static Relation
-open_index(Oid index_oid)
+/* Does the index take rows, can this process see its pages, and may a worker seal them? */
+static bool
+wants_work(Relation index)
 {
-	Relation	index;
-
-	if (!ConditionalLockRelationOid(index_oid, ShareUpdateExclusiveLock))
-		return NULL;
-	index = try_relation_open(index_oid, NoLock);
-	if (index == NULL)
-		return NULL;
-	if (index->rd_rel->relkind != RELKIND_INDEX || index->rd_indam == NULL ||
-		index->rd_indam->ambuild != omen_am_build ||
-		!index->rd_index->indislive || !index->rd_index->indisready ||
-		RelationUsesLocalBuffers(index))
-	{
-		relation_close(index, NoLock);
-		return NULL;
-	}
-	return index;
+	return index->rd_index->indislive && index->rd_index->indisready &&
+		!RelationUsesLocalBuffers(index) && omen_am_option_autoseal(index);
 }
 
 typedef enum StepResult
@@ -376,13 +363,11 @@ step(Oid index_oid)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	index = open_index(index_oid);
+	index = omen_index_try_open(index_oid, ShareUpdateExclusiveLock);
+	if (index && wants_work(index))
+		result = work_on(index);
 	if (index)
-	{
-		if (omen_am_option_autoseal(index))
-			result = work_on(index);
 		relation_close(index, NoLock);
-	}
 	CommitTransactionCommand();
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);

@@ -57,4 +57,14 @@ omen_records_code(const OmenRecords *records, uint32 node)
 	return records->codes + (size_t) node * records->codec->code_bytes;
 }
 
+/* Overwrite one record with another, of the same codec. */
+static inline void
+omen_records_copy(OmenRecords *to, uint32 to_index, const OmenRecords *from, uint32 from_index)
+{
+	memcpy(to->factors + (size_t) to_index * to->codec->factor_bytes,
+		   omen_records_factors(from, from_index), to->codec->factor_bytes);
+	memcpy(to->codes + (size_t) to_index * to->codec->code_bytes,
+		   omen_records_code(from, from_index), to->codec->code_bytes);
+}
+
 #endif							/* OMEN_GRAPH_ARRAY_H */

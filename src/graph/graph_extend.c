@@ -63,15 +63,6 @@ count_carried(const OmenOlderGraph *older, uint32 from, uint32 to)
 	return n;
 }
 
-static void
-copy_centre(OmenRecords *to, uint32 to_index, const OmenRecords *from, uint32 from_index)
-{
-	memcpy(to->factors + (size_t) to_index * to->codec->factor_bytes,
-		   omen_records_factors(from, from_index), to->codec->factor_bytes);
-	memcpy(to->codes + (size_t) to_index * to->codec->code_bytes,
-		   omen_records_code(from, from_index), to->codec->code_bytes);
-}
-
 /*
  * The older routing table over the nodes that go on, counted from 0.  In place
  * of a sample that was removed stands the next node left; samples that fall
@@ -106,13 +97,13 @@ carry_routing(const OmenHost *host, const OmenOlderGraph *older, const OmenCodec
 		}
 		if (routing->n_samples == first)
 			continue;
-		copy_centre(&routing->centres, routing->centres.n, &old->centres, centre);
+		omen_records_copy(&routing->centres, routing->centres.n, &old->centres, centre);
 		routing->first_sample[routing->centres.n++] = first;
 	}
 	/* what is left may all have been before the first sample */
 	if (routing->n_samples == 0)
 	{
-		copy_centre(&routing->centres, 0, &old->centres, 0);
+		omen_records_copy(&routing->centres, 0, &old->centres, 0);
 		routing->centres.n = 1;
 		routing->first_sample[0] = 0;
 		routing->sample_nodes[routing->n_samples++] = 0;

@@ -132,15 +132,6 @@ records_alloc(Locality *loc, OmenRecords *records, uint32 n)
 	records->codes = locality_alloc(loc, (size_t) n * records->codec->code_bytes);
 }
 
-static void
-records_copy(OmenRecords *to, uint32 to_index, const OmenRecords *from, uint32 from_index)
-{
-	memcpy(to->factors + (size_t) to_index * to->codec->factor_bytes,
-		   omen_records_factors(from, from_index), to->codec->factor_bytes);
-	memcpy(to->codes + (size_t) to_index * to->codec->code_bytes,
-		   omen_records_code(from, from_index), to->codec->code_bytes);
-}
-
 /* Remember where the centres are, for the comparisons to come. */
 static void
 centres_point(Locality *loc, const OmenRecords *centres)
@@ -204,7 +195,7 @@ kmeans_start(Clustering *c, const OmenRecords *records)
 	uint32		i;
 
 	for (i = 0; i < c->n_clusters; i++)
-		records_copy(&c->centres, i, records, spread_node(c, i, c->n_clusters));
+		omen_records_copy(&c->centres, i, records, spread_node(c, i, c->n_clusters));
 }
 
 static uint32
@@ -575,7 +566,7 @@ order_by_cluster(Locality *loc, LocalityShared *shared, uint32 *order, OmenRouti
 	for (i = 0; i < k; i++)
 	{
 		if (top.sizes[i] > 0)
-			records_copy(&routing->centres, rank[i], &top.centres, i);
+			omen_records_copy(&routing->centres, rank[i], &top.centres, i);
 	}
 	team->unshare(team->arg, top.cluster);	/* and order is there */
 	clustering_release(loc, &top);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * index_relation.c
- *	  Opening an index that a user has named in a function call.
+ *	  Opening an index that a user, or a request to a worker, has named.
  *
  * A regclass can be anything: another kind of relation, an index of another
  * access method, one that CREATE INDEX CONCURRENTLY has left half made, a
@@ -21,6 +21,7 @@
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 
@@ -31,6 +32,26 @@ omen_index_is_ours(Relation relation)
 {
 	return relation->rd_rel->relkind == RELKIND_INDEX &&
 		relation->rd_rel->relam == get_index_am_oid(ACCESS_METHOD_NAME, true);
+}
+
+/*
+ * For workers: open an index if it is still there, is one of ours, and nobody
+ * is about to change it; else NULL.  The lock stays to the transaction's end.
+ */
+Relation
+omen_index_try_open(Oid index_oid, LOCKMODE lock)
+{
+	Relation	relation;
+
+	if (!ConditionalLockRelationOid(index_oid, lock))
+		return NULL;
+	relation = try_relation_open(index_oid, NoLock);
+	if (relation != NULL && !omen_index_is_ours(relation))
+	{
+		relation_close(relation, NoLock);
+		return NULL;
+	}
+	return relation;
 }
 
 /* Raise an error that says why a relation is not an index of ours. */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * index_relation.h
- *	  Opening an index that a user has named in a function call.
+ *	  Opening an index that a user, or a request to a worker, has named.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,6 +21,7 @@ typedef struct OmenIndexRelation
 } OmenIndexRelation;
 
 extern bool omen_index_is_ours(Relation relation);
+extern Relation omen_index_try_open(Oid index_oid, LOCKMODE lock);
 extern void omen_index_open(OmenIndexRelation *opened, Oid index_oid,
 							LOCKMODE table_lock, LOCKMODE index_lock);
 extern void omen_index_close(OmenIndexRelation *opened);

@@ -197,3 +197,14 @@ omen_meta_remove(OmenMeta *meta, OmenSegment *segment)
 	memset(last, 0, sizeof(OmenSegment));
 	meta->n_segments--;
 }
+
+int
+omen_segment_compare_size(const void *a, const void *b)
+{
+	const OmenSegment *left = *(const OmenSegment *const *) a;
+	const OmenSegment *right = *(const OmenSegment *const *) b;
+
+	if (left->n_nodes != right->n_nodes)
+		return left->n_nodes > right->n_nodes ? -1 : 1;
+	return left->id < right->id ? -1 : 1;
+}

@@ -32,4 +32,7 @@ extern OmenSegment *omen_meta_find(OmenMeta *meta, uint32 segment_id);
 extern OmenSegment *omen_meta_open_tail(OmenMeta *meta);
 extern void omen_meta_remove(OmenMeta *meta, OmenSegment *segment);
 
+/* For qsort() of pointers to segments: largest first. */
+extern int	omen_segment_compare_size(const void *a, const void *b);
+
 #endif							/* OMEN_METAPAGE_H */

@@ -29,6 +29,7 @@
 #include "src/storage/resident.h"
 
 #include "src/storage/extent.h"
+#include "src/storage/metapage.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -715,17 +716,6 @@ make_file(Maker *maker)
 
 /* ---- the copies of an index ---- */
 
-static int
-compare_largest_first(const void *a, const void *b)
-{
-	const OmenSegment *left = *(const OmenSegment *const *) a;
-	const OmenSegment *right = *(const OmenSegment *const *) b;
-
-	if (left->n_nodes != right->n_nodes)
-		return left->n_nodes > right->n_nodes ? -1 : 1;
-	return left->id < right->id ? -1 : 1;
-}
-
 /* Those that a copy can be made of, largest first; returns how many. */
 static int
 live_segments(OmenMeta *meta, const OmenSegment **segments)
@@ -736,7 +726,7 @@ live_segments(OmenMeta *meta, const OmenSegment **segments)
 		if (meta->segments[i].kind == OMEN_SEGMENT_GRAPH && meta->segments[i].n_nodes > 0 &&
 			meta->segments[i].state == OMEN_STATE_LIVE && meta->segments[i].stamp != 0)
 			segments[n++] = &meta->segments[i];
-	qsort(segments, n, sizeof(*segments), compare_largest_first);
+	qsort(segments, n, sizeof(*segments), omen_segment_compare_size);
 	return n;
 }
 

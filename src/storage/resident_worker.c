@@ -20,7 +20,6 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/rel.h"
 
@@ -53,23 +52,6 @@ omen_resident_request(Relation index)
 	return RegisterDynamicBackgroundWorker(&worker, NULL);
 }
 
-/* The index, if it is still there and nobody rebuilds it right now. */
-static Relation
-open_index(Oid index_oid)
-{
-	Relation	relation;
-
-	if (!ConditionalLockRelationOid(index_oid, AccessShareLock))
-		return NULL;
-	relation = try_relation_open(index_oid, NoLock);
-	if (relation == NULL)
-		return NULL;
-	if (omen_index_is_ours(relation) && relation->rd_index->indisvalid)
-		return relation;
-	relation_close(relation, NoLock);
-	return NULL;
-}
-
 void
 omen_resident_worker_main(Datum main_arg)
 {
@@ -82,15 +64,16 @@ omen_resident_worker_main(Datum main_arg)
 	BackgroundWorkerInitializeConnectionByOid(request.database, InvalidOid, 0);
 
 	StartTransactionCommand();
-	index = open_index(request.index);
-	if (index != NULL)
+	index = omen_index_try_open(request.index, AccessShareLock);
+	if (index != NULL && index->rd_index->indisvalid)
 	{
 		char	   *activity = psprintf("resident copy of index \"%s\"", RelationGetRelationName(index));
 
 		pgstat_report_activity(STATE_RUNNING, activity);
 		(void) omen_resident_fill(index, OMEN_RESIDENT_ON_DEMAND);
-		relation_close(index, NoLock);
 	}
+	if (index != NULL)
+		relation_close(index, NoLock);
 	CommitTransactionCommand();
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
