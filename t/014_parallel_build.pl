@@ -168,6 +168,17 @@ foreach my $name (sort keys %INDEXES)
 		'they have a segment of their own');
 	$node->safe_psql('postgres', 'DROP TABLE filled');
 }
+# Too little shared memory for the second segment's rows: what was read for it is not counted twice.
+{
+	$node->safe_psql('postgres', q{
+		CREATE TABLE counted AS SELECT * FROM many ORDER BY id LIMIT 6000;
+		INSERT INTO counted SELECT i, NULL FROM generate_series(1, 600000) AS i});
+	build('counted_v', 'ON counted USING omenhnsw (v vector_l2_ops)', 2,
+		"SET maintenance_work_mem = '1MB'; SET omenvec.build_shared_memory = 3000");
+	is($node->safe_psql('postgres', "SELECT reltuples FROM pg_class WHERE relname = 'counted'"), 606000,
+		'rows counted after a team has been dissolved');
+	$node->safe_psql('postgres', 'DROP TABLE counted');
+}
 build('alone', 'ON items USING omenhnsw (v vector_l2_ops)', 0);
 my $alone = digest('alone');
 

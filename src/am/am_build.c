@@ -334,7 +334,8 @@ build_together(BuildState *state)
 
 	while (more && !state->team.left)
 	{
-		double		tuples_before = state->heap_tuples;
+		/* rows already here come from beyond the block, and would be counted twice */
+		double		tuples_before = state->heap_tuples - omen_collector_n_rows(&state->builder->collector);
 
 		omen_builder_report_phase(state->builder, OMEN_PHASE_LOAD, 0);
 		if (!finish_segment(state, scan_ranges(state)))
@@ -383,14 +384,18 @@ plan_workers(Relation heap, Relation index)
 	return compute_parallel_worker(rel, n_blocks, -1, max_parallel_maintenance_workers);
 }
 
+/* An OmenJobInit. */
 static void
-init_job(BuildJob *job, Relation heap, Relation index, const IndexInfo *index_info)
+init_job(void *memory, void *arg)
 {
+	BuildJob   *job = memory;
+	const BuildState *state = arg;
+
 	memset(job, 0, sizeof(*job));
-	job->heap = RelationGetRelid(heap);
-	job->index = RelationGetRelid(index);
-	job->concurrent = index_info->ii_Concurrent;
-	job->n_blocks = RelationGetNumberOfBlocks(heap);
+	job->heap = RelationGetRelid(state->heap);
+	job->index = RelationGetRelid(state->index);
+	job->concurrent = state->index_info->ii_Concurrent;
+	job->n_blocks = state->n_blocks;
 	job->range_blocks = Max(MIN_RANGE_BLOCKS, Min(job->n_blocks / WANTED_RANGES, MAX_RANGE_BLOCKS));
 	job->n_ranges = job->n_blocks / job->range_blocks + (job->n_blocks % job->range_blocks != 0);
 	pg_atomic_init_u32(&job->next_range, 0);
@@ -398,17 +403,23 @@ init_job(BuildJob *job, Relation heap, Relation index, const IndexInfo *index_in
 	SpinLockInit(&job->mutex);
 }
 
-/* What a member needs, but the team, the job and the metapage's content. */
+/* The table and the index. */
 static void
-init_state(BuildState *state, Relation heap, Relation index, IndexInfo *index_info,
-		   BlockNumber n_blocks, bool leads)
+set_relations(BuildState *state, Relation heap, Relation index, IndexInfo *index_info, BlockNumber n_blocks)
 {
-	OmenSegmentLimit limit;
-
 	state->heap = heap;
 	state->index = index;
 	state->index_info = index_info;
 	state->n_blocks = n_blocks;
+}
+
+/* What a member needs besides them, the team, the job and the metapage's content. */
+static void
+init_state(BuildState *state, bool leads)
+{
+	Relation	index = state->index;
+	OmenSegmentLimit limit;
+
 	state->value_context = AllocSetContextCreate(CurrentMemoryContext, "omenvec build value",
 												 ALLOCSET_DEFAULT_SIZES);
 	omen_encoder_init(&state->encoder, index, state->meta);
@@ -457,7 +468,8 @@ omen_am_build_worker(dsm_segment *seg, shm_toc *toc)
 
 	state.meta = palloc(sizeof(OmenMeta));
 	omen_meta_read(index, state.meta);
-	init_state(&state, heap, index, index_info, job->n_blocks, false);
+	set_relations(&state, heap, index, index_info, job->n_blocks);
+	init_state(&state, false);
 	build_together(&state);
 	add_results(&state);
 
@@ -470,17 +482,15 @@ omen_am_build_worker(dsm_segment *seg, shm_toc *toc)
 static void
 build_as_leader(BuildState *state, Relation heap, Relation index, IndexInfo *index_info)
 {
-	BuildJob	job;
-
-	init_job(&job, heap, index, index_info);
+	set_relations(state, heap, index, index_info, RelationGetNumberOfBlocks(heap));
 	omen_build_team_alone(&state->team);
 	omen_build_team_start(&state->team, "omen_am_build_worker", plan_workers(heap, index),
-						  &job, sizeof(job));
-	init_state(state, heap, index, index_info, job.n_blocks, true);
+						  sizeof(BuildJob), init_job, state);
+	init_state(state, true);
 	if (state->team.shared)
 	{
 		state->job = omen_build_team_job(&state->team);
-		pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_TOTAL, job.n_blocks);
+		pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_TOTAL, state->n_blocks);
 		build_together(state);
 		omen_build_team_dissolve(&state->team);
 		add_results(state);

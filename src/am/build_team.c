@@ -287,7 +287,7 @@ insert_entry(ParallelContext *parallel, uint64 key, const void *content, Size by
 }
 
 static void
-fill_shared(OmenBuildTeam *team, const void *job, Size job_bytes, const char *query_text)
+fill_shared(OmenBuildTeam *team, Size job_bytes, OmenJobInit init_job, void *arg, const char *query_text)
 {
 	ParallelContext *parallel = team->parallel;
 	OmenTeamShared *shared = insert_entry(parallel, KEY_TEAM, NULL, sizeof(OmenTeamShared));
@@ -295,7 +295,7 @@ fill_shared(OmenBuildTeam *team, const void *job, Size job_bytes, const char *qu
 	memset(shared, 0, sizeof(*shared));
 	pg_atomic_init_u32(&shared->n_members, 0);
 	ConditionVariableInit(&shared->known);
-	insert_entry(parallel, KEY_JOB, job, job_bytes);
+	init_job(insert_entry(parallel, KEY_JOB, NULL, job_bytes), arg);
 	insert_entry(parallel, KEY_QUERY_TEXT, query_text, strlen(query_text) + 1);
 	insert_entry(parallel, KEY_BUFFER_USAGE, NULL, mul_size(sizeof(BufferUsage), parallel->nworkers));
 	insert_entry(parallel, KEY_WAL_USAGE, NULL, mul_size(sizeof(WalUsage), parallel->nworkers));
@@ -315,7 +315,7 @@ destroy_context(OmenBuildTeam *team)
 
 static bool
 create_context(OmenBuildTeam *team, const char *worker_main, int n_workers,
-			   const void *job, Size job_bytes)
+			   Size job_bytes, OmenJobInit init_job, void *arg)
 {
 	const char *query_text = debug_query_string ? debug_query_string : "";
 	ParallelContext *parallel;
@@ -336,24 +336,24 @@ create_context(OmenBuildTeam *team, const char *worker_main, int n_workers,
 		destroy_context(team);
 		return false;
 	}
-	fill_shared(team, job, job_bytes, query_text);
+	fill_shared(team, job_bytes, init_job, arg, query_text);
 	return true;
 }
 
 /*
  * The leader: have up to n_workers workers run worker_main, an exported
- * function of this library, and be a team with them.  job is copied; all
- * members get at the copy by omen_build_team_job().  If there are no workers to
- * be had, the team stays one of one, and there is no job.
+ * function of this library, and be a team with them.  All members get at the
+ * job, which init_job fills in, by omen_build_team_job().  If there are no workers
+ * to be had, the team stays one of one, and there is no job.
  */
 void
 omen_build_team_start(OmenBuildTeam *team, const char *worker_main, int n_workers,
-					  const void *job, Size job_bytes)
+					  Size job_bytes, OmenJobInit init_job, void *arg)
 {
 	OmenTeamShared *shared;
 
 	if (n_workers == 0 || !within_limit(team, PROBE_BYTES) || !shared_memory_is_there() ||
-		!create_context(team, worker_main, n_workers, job, job_bytes))
+		!create_context(team, worker_main, n_workers, job_bytes, init_job, arg))
 		return;
 	LaunchParallelWorkers(team->parallel);
 	if (team->parallel->nworkers_launched == 0)

@@ -35,9 +35,12 @@ typedef struct OmenBuildTeam
 /* Something that all members do, in steps that end with barriers. */
 typedef void (*OmenTeamStep) (OmenBuildTeam *team, void *arg);
 
+/* Fills in what the members share, in the place where they share it. */
+typedef void (*OmenJobInit) (void *job, void *arg);
+
 extern void omen_build_team_alone(OmenBuildTeam *team);
 extern void omen_build_team_start(OmenBuildTeam *team, const char *worker_main, int n_workers,
-								  const void *job, Size job_bytes);
+								  Size job_bytes, OmenJobInit init_job, void *arg);
 extern void omen_build_team_join(OmenBuildTeam *team, shm_toc *toc);
 extern void omen_build_team_leave(OmenBuildTeam *team);
 extern void omen_build_team_dissolve(OmenBuildTeam *team);

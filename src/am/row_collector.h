@@ -103,6 +103,13 @@ extern bool omen_collector_gather(OmenRowCollector *collector, OmenBuildTeam *te
 extern void omen_row_set_make_room(OmenBuildTeam *team, const OmenCodec *codec, OmenRowSet *rows, uint32 n);
 extern void omen_row_set_release(OmenBuildTeam *team, OmenRowSet *rows);
 
+/* All rows, with a code and without. */
+static inline double
+omen_collector_n_rows(const OmenRowCollector *collector)
+{
+	return (double) collector->totals.n + collector->nulls.n + collector->undirected.n;
+}
+
 static inline bool
 omen_limit_reached(const OmenSegmentLimit *limit, const OmenRowTotals *totals)
 {
