@@ -133,6 +133,8 @@ CREATE FUNCTION am_cal_nested(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABL
 BEGIN
     IF current_setting('am_cal.nested', true) = 'on' THEN
         PERFORM omenvec_recall('am_cal_v', 5, 1);
+    ELSIF current_setting('am_cal.nested', true) = 'plan' THEN
+        PERFORM am_cal_execute();
     END IF;
     RETURN v;
 END $$;
@@ -140,6 +142,16 @@ CREATE TABLE am_cal_few AS SELECT v FROM am_cal ORDER BY id LIMIT 20;
 CREATE INDEX am_cal_expression ON am_cal_few USING omenhnsw ((am_cal_nested(v)::vector(32)) vector_l2_ops);
 SET am_cal.nested = on;
 SELECT recall, queries FROM omenvec_recall('am_cal_expression', 5, 2);
+-- Nor do plans made meanwhile stay without an index
+CREATE FUNCTION am_cal_execute() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'EXECUTE am_cal_nearest';
+END $$;
+PREPARE am_cal_nearest AS SELECT id FROM am_cal ORDER BY v <-> (SELECT v FROM am_cal WHERE id = 1) LIMIT 1;
+SET am_cal.nested = plan;
+SELECT recall, queries FROM omenvec_recall('am_cal_expression', 5, 2);
+EXPLAIN (COSTS OFF) EXECUTE am_cal_nearest;
+DEALLOCATE am_cal_nearest;
 RESET am_cal.nested;
 
 -- What is refused
@@ -151,5 +163,5 @@ SELECT omenvec_recall('pg_class_oid_index');
 SELECT omenvec_recall(NULL);
 
 DROP TABLE am_cal, am_cal_kinds, am_cal_few;
-DROP FUNCTION am_cal_vector, am_cal_beams, am_cal_nested;
+DROP FUNCTION am_cal_vector, am_cal_beams, am_cal_nested, am_cal_execute;
 DROP ROLE am_cal_reader;

@@ -29,6 +29,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/plancache.h"
 #include "utils/portal.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
@@ -284,6 +285,9 @@ run_measurement(RecallQuery *query, const OmenIndexRelation *opened, int samples
 	{
 		n_measurements--;
 		visible_index = visible_before;
+
+		/* functions that the queries call may have made plans, without the indexes */
+		ResetPlanCache();
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(true, guc_level);
