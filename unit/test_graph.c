@@ -49,7 +49,8 @@ static OmenTeam team;
 
 /*
  * n vectors in clusters of 50, of one seed.  With a spread above 1 their lengths
- * differ by up to that factor.
+ * differ by up to that factor.  With a spread of 0, there are no clusters, and the
+ * logarithms of the lengths are roughly normal.
  */
 static float *
 make_vectors(uint32 n, uint32 dims, OmenMetric metric, double spread)
@@ -66,7 +67,7 @@ make_vectors(uint32 n, uint32 dims, OmenMetric metric, double spread)
 		double		norm_sq = 0;
 
 		for (j = 0; i % 50 == 0 && j < dims; j++)
-			centre[j] = 2 * (float) next_sum(4);
+			centre[j] = spread > 0 ? 2 * (float) next_sum(4) : 0;
 		for (j = 0; j < dims; j++)
 		{
 			x[j] = centre[j] + (float) next_sum(4);
@@ -74,9 +75,9 @@ make_vectors(uint32 n, uint32 dims, OmenMetric metric, double spread)
 		}
 		for (j = 0; metric == OMEN_METRIC_COSINE && j < dims; j++)
 			x[j] = (float) (x[j] / sqrt(norm_sq));
-		if (spread > 1)
+		if (spread != 1)
 		{
-			double		scale = pow(spread, (double) next_random() / 0x7fffffff);
+			double		scale = spread > 0 ? pow(spread, (double) next_random() / 0x7fffffff) : exp(next_sum(3));
 
 			for (j = 0; j < dims; j++)
 				x[j] = (float) (x[j] * scale);
@@ -465,6 +466,7 @@ main(void)
 	check_graph(1500, 131, OMEN_METRIC_COSINE, 100);
 	check_lengths(6000, 32, 30);
 	check_lengths(6000, 32, 1000);
+	check_lengths(6000, 32, 0);
 	check_ties();
 	check(counts.n_ticks > 1000, "ticks", 0, 0, 0, counts.n_ticks);
 	printf("test_graph: %ld passed, %ld failed\n", n_passed, n_failed);
