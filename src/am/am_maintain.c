@@ -7,9 +7,10 @@
  * tails, segments), less the dead ones, become a new segment, which one
  * change of the directory puts in their place.  Codes are copied as they are.
  *
- * Readers and writers never wait for it.  Three heavyweight locks on an index
- * order its maintenance, taken in this order:
+ * Readers and writers never wait for it.  Heavyweight locks on an index order
+ * its maintenance, taken in this order:
  *
+ *	by hand	omenvec_optimize() is there, or waits for what is going on
  *	merge	sealed segments are replaced; whoever works through all that is
  *			due holds it
  *	seal	frozen tails are replaced
@@ -142,6 +143,33 @@ omen_maintain_unlock(Relation index, OmenMaintainLock lock)
 	LOCKTAG		tag = lock_tag(index, lock);
 
 	LockRelease(&tag, ExclusiveLock, false);
+}
+
+/* Is somebody maintaining by hand, or waiting to?  Then a worker begins nothing. */
+bool
+omen_maintain_is_by_hand(Relation index)
+{
+	if (!omen_maintain_try_lock(index, OMEN_LOCK_BY_HAND))
+		return true;
+	omen_maintain_unlock(index, OMEN_LOCK_BY_HAND);
+	return false;
+}
+
+/*
+ * Get the merge lock by hand.  What a worker is doing would have to be done
+ * all the same, so it may end it: it is not waited for in the lock manager,
+ * which would cancel it after deadlock_timeout.  If all is to be merged anew,
+ * its work is for nothing, and that is right.
+ */
+static void
+lock_merge_by_hand(Relation index, bool full)
+{
+	omen_maintain_lock(index, OMEN_LOCK_BY_HAND);
+	if (full)
+		omen_maintain_lock(index, OMEN_LOCK_MERGE);
+	else
+		while (!omen_maintain_try_lock(index, OMEN_LOCK_MERGE))
+			wait_a_little();
 }
 
 /* Length of the tail, in blocks, at which scanning it costs about as much as the rest of a query. */
@@ -593,7 +621,7 @@ omen_maintain_now(Relation index, bool full)
 {
 	OmenMeta   *meta = palloc(sizeof(OmenMeta));
 
-	omen_maintain_lock(index, OMEN_LOCK_MERGE);
+	lock_merge_by_hand(index, full);
 	omen_maintain_lock(index, OMEN_LOCK_SEAL);
 	omen_extent_reclaim(index, true);
 	omen_meta_read(index, meta);
@@ -606,6 +634,7 @@ omen_maintain_now(Relation index, bool full)
 		merge_all(index, meta);
 	omen_maintain_unlock(index, OMEN_LOCK_MERGE);
 	omen_maintain_due(index);
+	omen_maintain_unlock(index, OMEN_LOCK_BY_HAND);
 	pfree(meta);
 }
 

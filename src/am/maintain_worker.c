@@ -46,6 +46,7 @@
 #include "storage/procarray.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -60,8 +61,8 @@
 #define FIRST_PAUSE_MS 200
 #define LAST_PAUSE_MS 60000
 
-/* Indexes for which a session remembers its requests. */
-#define N_REQUESTS 16
+/* Indexes for which a session makes requests, about. */
+#define USUAL_REQUESTS 16
 
 /* Stands for the object id in the names of the locks that count workers: "omen". */
 #define SLOT_OBJECT 0x6F6D656E
@@ -79,14 +80,14 @@ StaticAssertDecl(sizeof(WorkerTask) <= BGW_EXTRALEN, "WorkerTask fits bgw_extra"
 /* The last request of this session for an index. */
 typedef struct WorkerRequest
 {
-	Oid			index;
+	Oid			index;			/* key */
 	uint32		tail_id;
 	int			pause_ms;
 	TimestampTz at;
 	BackgroundWorkerHandle *handle;
 } WorkerRequest;
 
-static WorkerRequest requests[N_REQUESTS];
+static HTAB *requests = NULL;	/* WorkerRequest by index */
 static bool am_worker = false;
 
 /* ---- locks for a worker's life ---- */
@@ -182,6 +183,28 @@ somebody_is_at_it(Relation index)
 	return false;
 }
 
+/* What this session remembers of its requests for an index; zeros if there were none. */
+static WorkerRequest *
+find_request(Oid index_oid)
+{
+	WorkerRequest *request;
+	bool		found;
+
+	if (requests == NULL)
+	{
+		HASHCTL		control = {.keysize = sizeof(Oid),.entrysize = sizeof(WorkerRequest)};
+
+		requests = hash_create("omenvec worker requests", USUAL_REQUESTS, &control, HASH_ELEM | HASH_BLOBS);
+	}
+	request = hash_search(requests, &index_oid, HASH_ENTER, &found);
+	if (!found)
+	{
+		memset(request, 0, sizeof(*request));
+		request->index = index_oid;
+	}
+	return request;
+}
+
 /* Has the worker of a request not come to its end? */
 static bool
 request_is_alive(const WorkerRequest *request)
@@ -221,35 +244,26 @@ launch(Relation index, BackgroundWorkerHandle **handle)
 	return launched;
 }
 
-/* How long to leave the index alone after the last request: longer each time that nothing came of it. */
-static int
-next_pause(const WorkerRequest *request, Relation index, uint32 tail_id)
-{
-	if (request->index != RelationGetRelid(index) || request->tail_id != tail_id)
-		return FIRST_PAUSE_MS;
-	return Min(request->pause_ms * 2, LAST_PAUSE_MS);
-}
-
 /*
  * See to it that a worker serves the index; tail_id is the tail that wants to
- * be sealed.  Returns true if one is at it, or will be soon.
+ * be sealed.  Returns true if one is at it, or will be soon.  The index is
+ * left alone longer each time that nothing came of the last request.
  */
 bool
 omen_worker_request(Relation index, uint32 tail_id)
 {
-	WorkerRequest *request = &requests[RelationGetRelid(index) % N_REQUESTS];
-	bool		same = request->index == RelationGetRelid(index);
+	WorkerRequest *request = find_request(RelationGetRelid(index));
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (same && request_is_alive(request))
+	if (request_is_alive(request))
 		return true;
-	if (same && !TimestampDifferenceExceeds(request->at, now, request->pause_ms))
+	if (!TimestampDifferenceExceeds(request->at, now, request->pause_ms))
 		return somebody_is_at_it(index);
 	if (somebody_is_at_it(index))
 		return true;
 
-	request->pause_ms = next_pause(request, index, tail_id);
-	request->index = RelationGetRelid(index);
+	request->pause_ms = request->pause_ms > 0 && request->tail_id == tail_id ?
+		Min(request->pause_ms * 2, LAST_PAUSE_MS) : FIRST_PAUSE_MS;
 	request->tail_id = tail_id;
 	request->at = now;
 	if (request->handle)
@@ -338,6 +352,8 @@ work_on(Relation index)
 	int			security;
 	StepResult	result = STEP_IDLE;
 
+	if (omen_maintain_is_by_hand(index))
+		return STEP_IDLE;
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(index->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
 	if (omen_maintain_try_lock(index, OMEN_LOCK_MERGE))
