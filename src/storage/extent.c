@@ -12,7 +12,9 @@
  * Whoever takes space holds the relation extension lock from reading the
  * directory to changing it, so that two never take the same blocks; the file
  * is extended before the directory names the blocks, so that a block which
- * the directory names can always be read.
+ * the directory names can always be read.  A file that has to become much
+ * longer does so in steps, between which others may take the lock; whoever
+ * comes first takes the blocks.
  *
  * Space is given back in two steps.  A merge marks what it has replaced
  * RETIRED, with the next transaction id: scans which copied the directory
@@ -39,6 +41,9 @@
 
 /* With more entries than this in the directory, retired ones are joined. */
 #define JOIN_FROM (OMEN_MAX_SEGMENTS / 2)
+
+/* Blocks by which the file grows at a time: whoever else wants space, such as an inserter, waits for that. */
+#define EXTEND_BLOCKS 256
 
 #define MAX_TAKEN (OMEN_MAX_SEGMENTS * OMEN_MAX_RUNS + 2)
 
@@ -104,6 +109,21 @@ omen_extent_longest_gap(const OmenMeta *meta, BlockNumber before)
 	return longest;
 }
 
+/* n_blocks at the end of the file. */
+static OmenRun
+run_at_end(Relation index, OmenMeta *meta, uint32 n_blocks)
+{
+	OmenRun		run = {meta->end_block, n_blocks};
+
+	if (n_blocks > MaxBlockNumber - meta->end_block)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("cannot extend index \"%s\" beyond %u blocks",
+						RelationGetRelationName(index), MaxBlockNumber)));
+	meta->end_block += n_blocks;
+	return run;
+}
+
 /*
  * Choose runs for n_blocks, at most max_runs: the longest gaps if they
  * suffice, else the end of the file.  Returns the number of runs, ascending.
@@ -129,14 +149,7 @@ choose_runs(Relation index, OmenMeta *meta, uint32 n_blocks, OmenRun *runs, int 
 		return n_runs;
 	}
 
-	if (n_blocks > MaxBlockNumber - meta->end_block)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("cannot extend index \"%s\" beyond %u blocks",
-						RelationGetRelationName(index), MaxBlockNumber)));
-	runs[0].start = meta->end_block;
-	runs[0].n_blocks = n_blocks;
-	meta->end_block += n_blocks;
+	runs[0] = run_at_end(index, meta, n_blocks);
 	return 1;
 }
 
@@ -159,27 +172,31 @@ log_unused_block(Relation index, BlockNumber block)
  * Make the file reach from old_end, the directory's, to new_end, here and on
  * standbys, before the directory names the blocks.  The file may be longer
  * than old_end, if an earlier attempt did not come to its end.  The caller
- * holds the extension lock.
+ * holds the extension lock.  Returns false if that was only a step, for others
+ * are to have the lock, too.
  */
-static void
+static bool
 extend_file(Relation index, BlockNumber old_end, BlockNumber new_end)
 {
 	BlockNumber have = RelationGetNumberOfBlocks(index);
 
 	if (new_end == old_end)
-		return;
+		return true;
 	if (have < old_end)
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("index \"%s\" has %u blocks, its directory says %u",
 						RelationGetRelationName(index), have, old_end),
 				 errhint("Please REINDEX it.")));
-	for (; have < new_end; have++)
+	for (int i = 0; i < EXTEND_BLOCKS && have < new_end; i++, have++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		ReleaseBuffer(ReadBufferExtended(index, MAIN_FORKNUM, P_NEW, RBM_NORMAL, NULL));
 	}
+	if (have < new_end)
+		return false;
 	log_unused_block(index, new_end - 1);
+	return true;
 }
 
 static void
@@ -194,6 +211,42 @@ init_entry(OmenSegment *segment, uint8 kind, uint8 state, uint32 n_blocks)
 	segment->undirected_list = OMEN_NO_LIST;
 }
 
+/* What came of an attempt to take space. */
+typedef enum TakeResult
+{
+	TAKE_DONE,
+	TAKE_REFUSED,
+	TAKE_AGAIN					/* the file has grown a step: look anew */
+} TakeResult;
+
+/* An attempt to take n_blocks, under the extension lock; meta is memory for the directory. */
+static TakeResult
+try_add_segment(Relation index, OmenMeta *meta, uint8 kind, uint8 state,
+				uint32 n_blocks, OmenSegment *segment)
+{
+	OmenMetaChange change;
+	BlockNumber old_end;
+
+	omen_meta_read(index, meta);
+	if (meta->n_segments >= OMEN_MAX_SEGMENTS ||
+		(state == OMEN_STATE_OPEN && omen_meta_open_tail(meta) != NULL))
+		return TAKE_REFUSED;
+
+	init_entry(segment, kind, state, n_blocks);
+	old_end = meta->end_block;
+	segment->n_runs = choose_runs(index, meta, n_blocks, segment->runs,
+								  kind == OMEN_SEGMENT_TAIL ? 1 : OMEN_MAX_RUNS);	/* a tail must be able to grow */
+	if (!extend_file(index, old_end, meta->end_block))
+		return TAKE_AGAIN;
+
+	omen_meta_change_begin(index, &change);
+	segment->id = change.meta->next_segment_id++;
+	change.meta->end_block = meta->end_block;
+	change.meta->segments[change.meta->n_segments++] = *segment;
+	omen_meta_change_commit(&change);
+	return TAKE_DONE;
+}
+
 /*
  * Take n_blocks for a new segment and enter it into the directory in the
  * given state.  Returns false, changing nothing, if the directory is full.
@@ -203,33 +256,16 @@ omen_extent_add_segment(Relation index, uint8 kind, uint8 state,
 						uint32 n_blocks, OmenSegment *segment)
 {
 	OmenMeta   *meta = palloc(sizeof(OmenMeta));
-	OmenMetaChange change;
-	BlockNumber old_end;
+	TakeResult	result;
 
-	LockRelationForExtension(index, ExclusiveLock);
-	omen_meta_read(index, meta);
-	if (meta->n_segments >= OMEN_MAX_SEGMENTS ||
-		(state == OMEN_STATE_OPEN && omen_meta_open_tail(meta) != NULL))
+	do
 	{
+		LockRelationForExtension(index, ExclusiveLock);
+		result = try_add_segment(index, meta, kind, state, n_blocks, segment);
 		UnlockRelationForExtension(index, ExclusiveLock);
-		pfree(meta);
-		return false;
-	}
-
-	init_entry(segment, kind, state, n_blocks);
-	old_end = meta->end_block;
-	segment->n_runs = choose_runs(index, meta, n_blocks, segment->runs,
-								  kind == OMEN_SEGMENT_TAIL ? 1 : OMEN_MAX_RUNS);	/* a tail must be able to grow */
-	extend_file(index, old_end, meta->end_block);
-
-	omen_meta_change_begin(index, &change);
-	segment->id = change.meta->next_segment_id++;
-	change.meta->end_block = meta->end_block;
-	change.meta->segments[change.meta->n_segments++] = *segment;
-	omen_meta_change_commit(&change);
-	UnlockRelationForExtension(index, ExclusiveLock);
+	} while (result == TAKE_AGAIN);
 	pfree(meta);
-	return true;
+	return result == TAKE_DONE;
 }
 
 /*
@@ -270,6 +306,65 @@ omen_extent_reserve(Relation index, BlockNumber start, uint32 n_blocks, OmenSegm
 }
 
 /*
+ * Where a tail is to go on.  The last run that it can have is at the end of
+ * the file, where it can become longer: so it does not run out of runs as
+ * long as nobody else takes space there, as nobody does when the directory is
+ * crowded.
+ */
+static OmenRun
+choose_growth(Relation index, OmenMeta *meta, const OmenSegment *tail, uint32 n_blocks)
+{
+	OmenRun		run;
+
+	if (tail->n_runs >= OMEN_MAX_RUNS - 1)
+		return run_at_end(index, meta, n_blocks);
+	(void) choose_runs(index, meta, n_blocks, &run, 1);
+	return run;
+}
+
+/* An attempt to let a tail grow, under the extension lock; meta is memory for the directory. */
+static TakeResult
+try_grow_tail(Relation index, OmenMeta *meta, uint32 segment_id, uint32 have_blocks, uint32 n_blocks)
+{
+	OmenMetaChange change;
+	OmenSegment *tail;
+	OmenRun		run;
+	BlockNumber old_end;
+	bool		adjacent;
+
+	omen_meta_read(index, meta);
+	tail = omen_meta_find(meta, segment_id);
+	if (tail == NULL || tail->state != OMEN_STATE_OPEN)
+		return TAKE_REFUSED;
+	if (tail->n_blocks != have_blocks)
+		return TAKE_DONE;
+
+	old_end = meta->end_block;
+	run = choose_growth(index, meta, tail, n_blocks);
+	adjacent = run.start == tail->runs[tail->n_runs - 1].start + tail->runs[tail->n_runs - 1].n_blocks;
+	if (!adjacent && tail->n_runs == OMEN_MAX_RUNS)
+		return TAKE_REFUSED;
+	if (!extend_file(index, old_end, meta->end_block))
+		return TAKE_AGAIN;
+
+	omen_meta_change_begin(index, &change);
+	tail = omen_meta_find(change.meta, segment_id);
+	if (tail == NULL || tail->state != OMEN_STATE_OPEN)	/* closed since we looked */
+	{
+		omen_meta_change_abort(&change);
+		return TAKE_REFUSED;
+	}
+	change.meta->end_block = meta->end_block;
+	if (adjacent)
+		tail->runs[tail->n_runs - 1].n_blocks += n_blocks;
+	else
+		tail->runs[tail->n_runs++] = run;
+	tail->n_blocks += n_blocks;
+	omen_meta_change_commit(&change);
+	return TAKE_DONE;
+}
+
+/*
  * Give the open tail, which the caller knows to have have_blocks, another
  * n_blocks.  Returns false if it has been closed meanwhile or has no place
  * for another run; true also if somebody else has just grown it.
@@ -278,60 +373,16 @@ bool
 omen_extent_grow_tail(Relation index, uint32 segment_id, uint32 have_blocks, uint32 n_blocks)
 {
 	OmenMeta   *meta = palloc(sizeof(OmenMeta));
-	OmenMetaChange change;
-	OmenSegment *tail;
-	OmenRun		run;
-	BlockNumber old_end;
-	bool		adjacent;
+	TakeResult	result;
 
-	LockRelationForExtension(index, ExclusiveLock);
-	omen_meta_read(index, meta);
-	tail = omen_meta_find(meta, segment_id);
-	if (tail == NULL || tail->state != OMEN_STATE_OPEN)
+	do
 	{
+		LockRelationForExtension(index, ExclusiveLock);
+		result = try_grow_tail(index, meta, segment_id, have_blocks, n_blocks);
 		UnlockRelationForExtension(index, ExclusiveLock);
-		pfree(meta);
-		return false;
-	}
-
-	if (tail->n_blocks != have_blocks)
-	{
-		UnlockRelationForExtension(index, ExclusiveLock);
-		pfree(meta);
-		return true;
-	}
-
-	/* A single run: from the longest gap, or at the end of the file. */
-	old_end = meta->end_block;
-	(void) choose_runs(index, meta, n_blocks, &run, 1);
-	adjacent = run.start == tail->runs[tail->n_runs - 1].start + tail->runs[tail->n_runs - 1].n_blocks;
-	if (!adjacent && tail->n_runs == OMEN_MAX_RUNS)
-	{
-		UnlockRelationForExtension(index, ExclusiveLock);
-		pfree(meta);
-		return false;
-	}
-	extend_file(index, old_end, meta->end_block);
-
-	omen_meta_change_begin(index, &change);
-	change.meta->end_block = meta->end_block;
-	tail = omen_meta_find(change.meta, segment_id);
-	if (tail == NULL || tail->state != OMEN_STATE_OPEN)	/* closed since we looked */
-	{
-		omen_meta_change_abort(&change);
-		UnlockRelationForExtension(index, ExclusiveLock);
-		pfree(meta);
-		return false;
-	}
-	if (adjacent)
-		tail->runs[tail->n_runs - 1].n_blocks += n_blocks;
-	else
-		tail->runs[tail->n_runs++] = run;
-	tail->n_blocks += n_blocks;
-	omen_meta_change_commit(&change);
-	UnlockRelationForExtension(index, ExclusiveLock);
+	} while (result == TAKE_AGAIN);
 	pfree(meta);
-	return true;
+	return result == TAKE_DONE;
 }
 
 /* Physical block of a logical one. */
