@@ -14,11 +14,12 @@
  *	merge	sealed segments are replaced; whoever works through all that is
  *			due holds it
  *	seal	frozen tails are replaced
- *	marks	rows are marked dead (vacuum, for its whole walk), or what was
- *			marked moves with the rows (a merge, while it publishes)
+ *	marks	rows are marked dead (vacuum, for its whole walk, but that it lets
+ *			others go first), or what was marked moves with the rows (a merge,
+ *			while it publishes)
  *
- * So an inserting backend can seal while a long merge goes on, and a vacuum
- * waits at most for a publication.
+ * So an inserting backend can seal while a long merge goes on, a vacuum waits
+ * at most for a publication, and a publication for a page of the vacuum's walk.
  *
  * (GIN locks its metapage's block number for the like; but while a page lock
  * is held, no relation may be locked, as a catalog lookup does.)
@@ -128,13 +129,44 @@ wait_a_little(void)
  * The lock of marks is not waited for in the lock manager.  That would, after
  * deadlock_timeout, cancel an autovacuum that walks a large index, or a worker
  * that is about to publish: neither is held up for long.  Its holders wait
- * for no other lock, so there is no deadlock to detect.
+ * for no other lock, so there is no deadlock to detect.  Who waits says so by a
+ * lock that all may share.
  */
 void
 omen_maintain_lock_marks(Relation index)
 {
+	LOCKTAG		wanted = lock_tag(index, OMEN_LOCK_MARKS_WANTED);
+
+	if (omen_maintain_try_lock(index, OMEN_LOCK_MARKS))
+		return;
+	(void) LockAcquire(&wanted, ShareLock, false, false);
 	while (!omen_maintain_try_lock(index, OMEN_LOCK_MARKS))
 		wait_a_little();
+	LockRelease(&wanted, ShareLock, false);
+}
+
+/* Does anybody have a lock? */
+static bool
+is_locked(Relation index, OmenMaintainLock lock)
+{
+	if (!omen_maintain_try_lock(index, lock))
+		return true;
+	omen_maintain_unlock(index, lock);
+	return false;
+}
+
+/* If somebody waits for the lock of marks, which the caller has, let him have it first; returns whether. */
+bool
+omen_maintain_yield_marks(Relation index)
+{
+	if (!is_locked(index, OMEN_LOCK_MARKS_WANTED))
+		return false;
+	omen_maintain_unlock(index, OMEN_LOCK_MARKS);
+	do
+		wait_a_little();
+	while (is_locked(index, OMEN_LOCK_MARKS_WANTED));
+	omen_maintain_lock_marks(index);
+	return true;
 }
 
 void
@@ -149,10 +181,7 @@ omen_maintain_unlock(Relation index, OmenMaintainLock lock)
 bool
 omen_maintain_is_by_hand(Relation index)
 {
-	if (!omen_maintain_try_lock(index, OMEN_LOCK_BY_HAND))
-		return true;
-	omen_maintain_unlock(index, OMEN_LOCK_BY_HAND);
-	return false;
+	return is_locked(index, OMEN_LOCK_BY_HAND);
 }
 
 /*

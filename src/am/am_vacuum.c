@@ -6,6 +6,12 @@
  * Dead nodes go on routing searches, and a merge leaves them out.  Only the
  * columns TIDS and DEAD are read, and the tails.
  *
+ * The lock of marks keeps what is walked from being replaced.  Who waits for
+ * it, such as an inserting session that has sealed a tail, gets it between two
+ * pages; then the walk goes on by the new directory, and visits what has been
+ * published meanwhile, too.  Rows marked in what was replaced are marked in, or
+ * left out of, what took its place.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -32,7 +38,35 @@ typedef struct VacuumState
 	IndexBulkDeleteCallback callback;
 	void	   *callback_state;
 	BufferAccessStrategy strategy;
+	bool		may_yield;		/* let others have the lock of marks between pages? */
+	List	   *visited;		/* ids of segments and tails */
 } VacuumState;
+
+static inline bool
+is_in_use(const OmenSegment *segment)
+{
+	return segment->state == OMEN_STATE_LIVE || segment->state == OMEN_STATE_OPEN;
+}
+
+/*
+ * Between two pages, with nothing pinned.  Returns false if others had the lock
+ * of marks and the segment has been replaced; else it is as in the directory now.
+ */
+static bool
+may_go_on(VacuumState *state, OmenSegment *segment)
+{
+	const OmenSegment *now;
+
+	vacuum_delay_point();
+	if (!state->may_yield || !omen_maintain_yield_marks(state->index))
+		return true;
+	omen_meta_read(state->index, state->meta);
+	now = omen_meta_find(state->meta, segment->id);
+	if (now == NULL || !is_in_use(now))
+		return false;
+	*segment = *now;
+	return true;
+}
 
 /*
  * The entries of one word of DEAD: which of those alive so far are to be
@@ -100,9 +134,20 @@ find_dead(VacuumState *state, OmenReader *reader, const OmenColumnView *tids,
 	return n_found;
 }
 
-/* Mark the dead of a sealed segment; returns how many of its rows are dead now. */
-static uint32
-vacuum_segment(VacuumState *state, const OmenSegment *segment)
+/* Enter a new count of dead rows into the directory. */
+static void
+update_dead_count(Relation index, uint32 id, uint32 n_dead)
+{
+	OmenMetaChange change;
+
+	omen_meta_change_begin(index, &change);
+	omen_meta_find(change.meta, id)->n_dead = n_dead;
+	omen_meta_change_commit(&change);
+}
+
+/* Mark the dead of a sealed segment, and say in the directory how many there are now. */
+static void
+vacuum_segment(VacuumState *state, OmenSegment segment)
 {
 	OmenReader	reader;
 	OmenColumnView tids;
@@ -112,8 +157,8 @@ vacuum_segment(VacuumState *state, const OmenSegment *segment)
 
 	omen_reader_init(&reader, state->index);
 	reader.strategy = state->strategy;
-	omen_column_view(&tids, state->index, state->meta, segment, OMEN_COLUMN_TIDS);
-	omen_column_view(&dead, state->index, state->meta, segment, OMEN_COLUMN_DEAD);
+	omen_column_view(&tids, state->index, state->meta, &segment, OMEN_COLUMN_TIDS);
+	omen_column_view(&dead, state->index, state->meta, &segment, OMEN_COLUMN_DEAD);
 	added = palloc(dead.shape.per_page * sizeof(uint64));
 
 	for (uint32 first = 0; first < dead.n_records; first += dead.shape.per_page)
@@ -121,25 +166,28 @@ vacuum_segment(VacuumState *state, const OmenSegment *segment)
 		uint32		n_words = Min(dead.shape.per_page, dead.n_records - first);
 		uint32		n_found;
 
-		vacuum_delay_point();
 		n_found = find_dead(state, &reader, &tids, &dead, first, n_words, added, &n_dead);
 		omen_reader_release(&reader);
 		if (n_found > 0)
-			omen_segment_set_dead(state->index, state->meta, segment,
+			omen_segment_set_dead(state->index, state->meta, &segment,
 								  first / dead.shape.per_page, added, n_words);
 		state->stats->tuples_removed += n_found;
+		if (!may_go_on(state, &segment))
+			return;
+		omen_column_view(&tids, state->index, state->meta, &segment, OMEN_COLUMN_TIDS);
+		omen_column_view(&dead, state->index, state->meta, &segment, OMEN_COLUMN_DEAD);
 	}
 	pfree(added);
-	state->stats->num_index_tuples += segment->n_rows - Min(n_dead, segment->n_rows);
-	return n_dead;
+	if (n_dead != segment.n_dead)
+		update_dead_count(state->index, segment.id, n_dead);
 }
 
 static void
-vacuum_tail(VacuumState *state, const OmenSegment *tail)
+vacuum_tail(VacuumState *state, OmenSegment tail)
 {
 	OmenTailReader *reader = palloc(sizeof(OmenTailReader));
 
-	omen_tail_reader_init(reader, state->index, state->meta, tail);
+	omen_tail_reader_init(reader, state->index, state->meta, &tail);
 	reader->exclusive = true;
 	reader->strategy = state->strategy;
 	while (omen_tail_reader_next(reader))
@@ -156,31 +204,14 @@ vacuum_tail(VacuumState *state, const OmenSegment *tail)
 			dead[i] = (row->flags & OMEN_ROW_DEAD) == 0 &&
 				state->callback(&tid, state->callback_state);
 			n_dying += dead[i];
-			state->stats->num_index_tuples += !dead[i] && (row->flags & OMEN_ROW_DEAD) == 0;
 		}
 		if (n_dying > 0)
 			state->stats->tuples_removed += omen_tail_mark_dead(reader, dead);
 		omen_tail_reader_release(reader);
-		vacuum_delay_point();
+		if (!may_go_on(state, &tail))
+			break;
 	}
 	pfree(reader);
-}
-
-/* Enter the new counts of dead rows into the directory, in one change. */
-static void
-update_dead_counts(Relation index, const uint32 *ids, const uint32 *n_dead, int n)
-{
-	OmenMetaChange change;
-
-	omen_meta_change_begin(index, &change);
-	for (int i = 0; i < n; i++)
-	{
-		OmenSegment *segment = omen_meta_find(change.meta, ids[i]);
-
-		if (segment)
-			segment->n_dead = n_dead[i];
-	}
-	omen_meta_change_commit(&change);
 }
 
 /*
@@ -199,53 +230,56 @@ omen_vacuum_one_segment(Relation index, uint32 segment_id,
 		.callback = callback,
 		.callback_state = callback_state
 	};
-	uint32		n_dead;
 
 	omen_meta_read(index, state.meta);
-	n_dead = vacuum_segment(&state, omen_meta_find(state.meta, segment_id));
-	update_dead_counts(index, &segment_id, &n_dead, 1);
+	vacuum_segment(&state, *omen_meta_find(state.meta, segment_id));
 	pfree(state.meta);
+}
+
+/* A segment or tail that has not been visited; NULL if there is none. */
+static const OmenSegment *
+next_to_visit(const VacuumState *state)
+{
+	for (uint32 i = 0; i < state->meta->n_segments; i++)
+	{
+		const OmenSegment *segment = &state->meta->segments[i];
+
+		if (is_in_use(segment) && !list_member_oid(state->visited, segment->id))
+			return segment;
+	}
+	return NULL;
 }
 
 IndexBulkDeleteResult *
 omen_am_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 				   IndexBulkDeleteCallback callback, void *callback_state)
 {
-	VacuumState state;
-	uint32		ids[OMEN_MAX_SEGMENTS];
-	uint32		n_dead[OMEN_MAX_SEGMENTS];
-	int			n = 0;
+	VacuumState state = {
+		.index = info->index,
+		.meta = palloc(sizeof(OmenMeta)),
+		.callback = callback,
+		.callback_state = callback_state,
+		.strategy = info->strategy,
+		.may_yield = true
+	};
+	const OmenSegment *segment;
 
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
-	stats->num_index_tuples = 0;
-
-	state.index = info->index;
-	state.meta = palloc(sizeof(OmenMeta));
 	state.stats = stats;
-	state.callback = callback;
-	state.callback_state = callback_state;
-	state.strategy = info->strategy;
 
 	omen_maintain_lock_marks(info->index);
 	omen_meta_read(info->index, state.meta);
-	for (uint32 i = 0; i < state.meta->n_segments; i++)
+	while ((segment = next_to_visit(&state)) != NULL)
 	{
-		const OmenSegment *segment = &state.meta->segments[i];
-
-		if (segment->state != OMEN_STATE_LIVE && segment->state != OMEN_STATE_OPEN)
-			continue;
+		state.visited = lappend_oid(state.visited, segment->id);
 		if (segment->kind == OMEN_SEGMENT_TAIL)
-			vacuum_tail(&state, segment);
+			vacuum_tail(&state, *segment);
 		else
-		{
-			ids[n] = segment->id;
-			n_dead[n++] = vacuum_segment(&state, segment);
-		}
+			vacuum_segment(&state, *segment);
 	}
-	if (n > 0)
-		update_dead_counts(info->index, ids, n_dead, n);
 	omen_maintain_unlock(info->index, OMEN_LOCK_MARKS);
+	list_free(state.visited);
 	pfree(state.meta);
 	return stats;
 }
@@ -261,7 +295,7 @@ count_rows(Relation index, const OmenMeta *meta)
 	{
 		const OmenSegment *segment = &meta->segments[i];
 
-		if (segment->state != OMEN_STATE_LIVE && segment->state != OMEN_STATE_OPEN)
+		if (!is_in_use(segment))
 			continue;
 		if (segment->kind == OMEN_SEGMENT_GRAPH)
 		{
