@@ -49,6 +49,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 /* The tail is sealed when its rows are this many bytes, unless the index has an option. */
 #define SEAL_BYTES (256 * 1024)
@@ -79,6 +80,9 @@
  * the tail just grows.
  */
 #define SPARE_SEGMENTS 8
+
+/* A session says at most so often that the directory is nearly full. */
+#define WARNING_PAUSE_MS 60000
 
 /* A segment with more dead rows than this share is written anew. */
 #define REWRITE_DEAD_SHARE 0.2
@@ -223,6 +227,17 @@ static bool
 has_many_dead(const OmenSegment *segment)
 {
 	return segment->n_dead > REWRITE_DEAD_SHARE * segment->n_rows;
+}
+
+/*
+ * Is a segment to be written anew?  Not while more of it is alive than fits
+ * into the memory allowed, of which the budget is the rows; when ever more
+ * die, the rest does.
+ */
+static bool
+rewrite_is_due(const OmenSegment *segment, uint64 budget)
+{
+	return has_many_dead(segment) && segment->n_rows - Min(segment->n_dead, segment->n_rows) <= budget;
 }
 
 /*
@@ -394,10 +409,26 @@ seal_if_free(Relation index, OmenMeta *meta, uint32 due_blocks)
 	return done;
 }
 
+/* Is there room for what is being built?  If not, that is said, now and then. */
 static bool
-directory_has_room(const OmenMeta *meta)
+directory_has_room(Relation index, const OmenMeta *meta)
 {
-	return meta->n_segments <= OMEN_MAX_SEGMENTS - SPARE_SEGMENTS;
+	static TimestampTz last_warning = 0;
+	TimestampTz now;
+
+	if (meta->n_segments <= OMEN_MAX_SEGMENTS - SPARE_SEGMENTS)
+		return true;
+	now = GetCurrentTimestamp();
+	if (TimestampDifferenceExceeds(last_warning, now, WARNING_PAUSE_MS))
+	{
+		last_warning = now;
+		ereport(WARNING,
+				(errmsg("directory of index \"%s\" is nearly full", RelationGetRelationName(index)),
+				 errdetail("It has %u of %d entries, most of them kept for running queries; meanwhile new rows are not sealed, which makes searches slower.",
+						   meta->n_segments, OMEN_MAX_SEGMENTS),
+				 errhint("End long transactions, then VACUUM the table.")));
+	}
+	return false;
 }
 
 /* Are there more rows in tails than searches should bear? */
@@ -430,7 +461,7 @@ get_seal_lock(Relation index, OmenMeta *meta)
 	while (!omen_maintain_try_lock(index, OMEN_LOCK_SEAL))
 	{
 		omen_meta_read(index, meta);
-		if (!directory_has_room(meta))
+		if (!directory_has_room(index, meta))
 			return false;
 		freeze_open_tail(index, meta, LONG_TAIL * omen_seal_blocks(index, meta));
 		if (!tails_are_full(index, meta))
@@ -489,13 +520,13 @@ merge_due(Relation index, OmenMeta *meta)
 {
 	const OmenSegment *segments[OMEN_MAX_SEGMENTS];
 	int			n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
-	int			n_chosen = choose_merge(segments, n_segments, omen_am_option_merge_factor(index),
-										merge_budget(index, meta));
+	uint64		budget = merge_budget(index, meta);
+	int			n_chosen = choose_merge(segments, n_segments, omen_am_option_merge_factor(index), budget);
 
 	if (n_chosen > 0)
 		return merge(index, meta, segments, n_chosen, false);
 	for (int i = 0; i < n_segments; i++)
-		if (has_many_dead(segments[i]))
+		if (rewrite_is_due(segments[i], budget))
 			return merge(index, meta, &segments[i], 1, true);
 	return false;
 }
@@ -582,10 +613,10 @@ omen_maintain_step(Relation index)
 
 	reclaim(index, OMEN_LOCK_SEAL);
 	omen_meta_read(index, meta);
-	if (directory_has_room(meta))
+	if (directory_has_room(index, meta))
 		done = seal_if_free(index, meta, omen_seal_blocks(index, meta)) ||
 			merge_due(index, meta);
-	if (!done && directory_has_room(meta))
+	if (!done && directory_has_room(index, meta))
 	{
 		omen_maintain_lock_marks(index);
 		done = omen_compact(index);
@@ -613,12 +644,14 @@ omen_maintain_is_due(Relation index)
 	const OmenSegment *segments[OMEN_MAX_SEGMENTS];
 	OmenSegment *open;
 	int			n_segments;
+	uint64		budget;
 	bool		due;
 
 	omen_meta_read(index, meta);
 	open = omen_meta_open_tail(meta);
 	n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
-	due = choose_merge(segments, n_segments, omen_am_option_merge_factor(index), merge_budget(index, meta)) > 0 ||
+	budget = merge_budget(index, meta);
+	due = choose_merge(segments, n_segments, omen_am_option_merge_factor(index), budget) > 0 ||
 		omen_compact_is_due(index, meta) ||
 		(open != NULL && omen_tail_used_blocks(index, open) >= omen_seal_blocks(index, meta));
 	for (uint32 i = 0; i < meta->n_segments && !due; i++)
@@ -627,7 +660,7 @@ omen_maintain_is_due(Relation index)
 
 		due = segment->state == OMEN_STATE_BUILDING || segment->state == OMEN_STATE_RETIRED ||
 			(segment->state == OMEN_STATE_LIVE &&
-			 (segment->kind == OMEN_SEGMENT_TAIL || has_many_dead(segment)));
+			 (segment->kind == OMEN_SEGMENT_TAIL || rewrite_is_due(segment, budget)));
 	}
 	pfree(meta);
 	return due;
@@ -654,12 +687,12 @@ omen_maintain_now(Relation index, bool full)
 	omen_maintain_lock(index, OMEN_LOCK_SEAL);
 	omen_extent_reclaim(index, true);
 	omen_meta_read(index, meta);
-	if (directory_has_room(meta))
+	if (directory_has_room(index, meta))
 		(void) seal_tails(index, meta, 1, OMEN_MAX_SEGMENTS);
 	omen_maintain_unlock(index, OMEN_LOCK_SEAL);
 
 	omen_meta_read(index, meta);
-	if (full && directory_has_room(meta))
+	if (full && directory_has_room(index, meta))
 		merge_all(index, meta);
 	omen_maintain_unlock(index, OMEN_LOCK_MERGE);
 	omen_maintain_due(index);
@@ -677,14 +710,14 @@ maintain_a_little(Relation index)
 	{
 		reclaim(index, OMEN_LOCK_MERGE);
 		omen_meta_read(index, meta);
-		if (directory_has_room(meta))
+		if (directory_has_room(index, meta))
 			(void) seal_tails(index, meta, omen_seal_blocks(index, meta), 2);
 		omen_maintain_unlock(index, OMEN_LOCK_SEAL);
 	}
 	if (omen_maintain_try_lock(index, OMEN_LOCK_MERGE))
 	{
 		omen_meta_read(index, meta);
-		if (directory_has_room(meta))
+		if (directory_has_room(index, meta))
 			merge_crowd(index, meta);
 		omen_maintain_unlock(index, OMEN_LOCK_MERGE);
 	}
