@@ -37,8 +37,8 @@
 /* A file is compacted when this share of it is free. */
 #define COMPACT_SHARE 0.2
 
-/* Blocks moved at a time, at most: vacuum waits for a move. */
-#define MOVE_BLOCKS 4096
+/* Blocks moved at a time, at most: vacuum, and whoever has sealed a tail, waits for a move. */
+#define MOVE_BLOCKS 1024
 
 /* A free end is cut off from this share of the file, and this many blocks, on. */
 #define TRUNCATE_SHARE (1.0 / 16)
@@ -105,20 +105,42 @@ copy_block(Relation index, BlockNumber from, BlockNumber to)
 	UnlockReleaseBuffer(target);
 }
 
+/*
+ * Does the run after this one begin with what has been moved from here, to lie
+ * before which makes a run of both?
+ */
+static inline bool
+lies_before_next_run(const OmenSegment *segment, int run, BlockNumber end)
+{
+	return run + 1 < segment->n_runs && segment->runs[run + 1].start == end;
+}
+
 /* The last n_blocks of a run of the segment lie at `to` from now on; what was there is kept in `old`. */
 static void
 move_end_of_run(OmenSegment *segment, int run, BlockNumber to, uint32 n_blocks, OmenRun *old)
 {
 	OmenRun    *moved = &segment->runs[run];
+	bool		joins = lies_before_next_run(segment, run, to + n_blocks);
+	bool		whole = n_blocks == moved->n_blocks;
 
 	old->start = run_end(moved) - n_blocks;
 	old->n_blocks = n_blocks;
-	if (n_blocks < moved->n_blocks)
+	moved->n_blocks -= n_blocks;
+	if (joins)
 	{
-		moved->n_blocks -= n_blocks;
-		memmove(&segment->runs[run + 2], &segment->runs[run + 1],
-				(segment->n_runs - run - 1) * sizeof(OmenRun));
-		moved = &segment->runs[run + 1];
+		moved[1].start = to;
+		moved[1].n_blocks += n_blocks;
+		if (whole)
+		{
+			memmove(moved, moved + 1, (segment->n_runs - run - 1) * sizeof(OmenRun));
+			segment->n_runs--;
+		}
+		return;
+	}
+	if (!whole)
+	{
+		moved++;
+		memmove(moved + 1, moved, (segment->n_runs - run - 1) * sizeof(OmenRun));
 		segment->n_runs++;
 	}
 	moved->start = to;
@@ -164,22 +186,46 @@ typedef struct Move
 	uint32		n_blocks;
 } Move;
 
-/* Choose blocks at the end of the file for the longest gap; false if that is not worth while. */
+/* The gap that ends where the run after this one begins; of no blocks if there is none. */
+static OmenRun
+gap_before_next_run(const OmenMeta *meta, const OmenSegment *segment, int run)
+{
+	if (run + 1 < segment->n_runs)
+		return omen_extent_gap_before(meta, segment->runs[run + 1].start);
+	return (OmenRun) {0, 0};
+}
+
+/*
+ * Choose blocks at the end of the file for a gap: on with the one that is being
+ * filled, from its end, else the longest.  So a run that moves piece by piece
+ * becomes one run again, wherever it goes.  False if nothing is worth while.
+ */
 static bool
 choose_move(OmenMeta *meta, Move *move)
 {
 	BlockNumber end = end_of_used(meta, false);
+	const OmenRun *run;
 	OmenRun		gap;
+	uint32		n_wanted;
 
 	move->segment = find_last_segment(meta, end, &move->run);
 	if (move->segment == NULL || end - Min(end, used_blocks(meta)) <= COMPACT_SHARE * end)
 		return false;
-	gap = omen_extent_longest_gap(meta, move->segment->runs[move->run].start);
-	move->to = gap.start;
-	move->n_blocks = Min(Min(gap.n_blocks, move->segment->runs[move->run].n_blocks), MOVE_BLOCKS);
+	run = &move->segment->runs[move->run];
+	gap = gap_before_next_run(meta, move->segment, move->run);
+	if (gap.n_blocks < Min(run->n_blocks, TRUNCATE_BLOCKS) || run_end(&gap) > run->start)
+		gap = omen_extent_longest_gap(meta, run->start);
+
+	n_wanted = Min(gap.n_blocks, run->n_blocks);
+	move->n_blocks = Min(n_wanted, MOVE_BLOCKS);
+	if (lies_before_next_run(move->segment, move->run, run_end(&gap)))
+		n_wanted = gap.n_blocks;
+	move->to = gap.start + n_wanted - move->n_blocks;
+	if (move->n_blocks == run->n_blocks)
+		return true;
 	return move->n_blocks >= TRUNCATE_BLOCKS &&
-		(move->n_blocks == move->segment->runs[move->run].n_blocks ||
-		 move->segment->n_runs < OMEN_MAX_RUNS);
+		(move->segment->n_runs < OMEN_MAX_RUNS ||
+		 lies_before_next_run(move->segment, move->run, move->to + move->n_blocks));
 }
 
 /*

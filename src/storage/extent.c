@@ -109,6 +109,19 @@ omen_extent_longest_gap(const OmenMeta *meta, BlockNumber before)
 	return longest;
 }
 
+/* The gap that ends just before the block; of no blocks if there is none. */
+OmenRun
+omen_extent_gap_before(const OmenMeta *meta, BlockNumber block)
+{
+	OmenRun		gaps[MAX_TAKEN];
+	int			n_gaps = find_gaps(meta, gaps);
+
+	for (int i = 0; i < n_gaps; i++)
+		if (gaps[i].start + gaps[i].n_blocks == block)
+			return gaps[i];
+	return (OmenRun) {0, 0};
+}
+
 /* n_blocks at the end of the file. */
 static OmenRun
 run_at_end(Relation index, OmenMeta *meta, uint32 n_blocks)

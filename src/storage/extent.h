@@ -21,6 +21,7 @@ extern uint64 omen_extent_retire_xid(void);
 extern void omen_extent_join_retired(OmenMeta *meta);
 extern void omen_extent_reclaim(Relation index, bool building_too);
 extern OmenRun omen_extent_longest_gap(const OmenMeta *meta, BlockNumber before);
+extern OmenRun omen_extent_gap_before(const OmenMeta *meta, BlockNumber block);
 extern void omen_extent_flush_metapage(Relation index);
 
 #endif							/* OMEN_EXTENT_H */
