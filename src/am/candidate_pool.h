@@ -20,6 +20,13 @@ typedef struct OmenPool
 	uint32		capacity;
 } OmenPool;
 
+/* How many have not been taken. */
+static inline uint32
+omen_pool_left(const OmenPool *pool)
+{
+	return pool->n - pool->n_taken;
+}
+
 extern void omen_pool_add(OmenPool *pool, float key, uint32 number);
 /*
  * The next n smallest of the candidates with keys up to bound, in any order;

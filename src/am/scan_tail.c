@@ -4,14 +4,19 @@
  *	  A tail as a scan sees it: every row compared.
  *
  * So a row that has just been inserted is found with certainty.  The first
- * pass computes search keys of all rows; bounds, which cost more, are computed
- * for the rows that are taken, by reading their pages again.
+ * pass computes search keys of all rows, and remembers those up to the bound
+ * that segments have set: few, as a rule, for a tail is short.  Should others be
+ * wanted, a second pass finds them.  Lower bounds of distances, which cost more
+ * than keys, are computed for the rows that are taken, by reading their pages
+ * again.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "src/am/scan_tail.h"
+
+#include <math.h>
 
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -24,6 +29,7 @@ omen_scan_tail_open(OmenScanTail *scan, Relation index, const OmenMeta *meta,
 {
 	memset(scan, 0, offsetof(OmenScanTail, reader));
 	scan->read = false;
+	scan->limit = INFINITY;
 	memset(&scan->pool, 0, sizeof(scan->pool));
 	scan->n_undirected = 0;
 	scan->n_nulls = 0;
@@ -45,6 +51,18 @@ add_tid(ItemPointerData **tids, uint32 *n, const OmenRowHeader *row)
 		*tids = repalloc_huge(*tids, (Size) *n * 2 * sizeof(ItemPointerData));
 	ItemPointerSet(&(*tids)[*n], row->block, row->offset);
 	(*n)++;
+}
+
+/* A row without a code: once is enough. */
+static void
+add_uncoded(OmenScanTail *scan, const OmenRowHeader *row)
+{
+	if (scan->read)
+		return;
+	if (row->flags & OMEN_ROW_NULL)
+		add_tid(&scan->nulls, &scan->n_nulls, row);
+	else
+		add_tid(&scan->undirected, &scan->n_undirected, row);
 }
 
 /* Rows are numbered by their place. */
@@ -72,67 +90,76 @@ code_of(const OmenScanTail *scan, const OmenRow *row, OmenCodeRef *ref)
 	return (const uint8 *) ref;
 }
 
-/* Keys of some rows of the page in hand, into the pool. */
-static void
-add_rows(OmenScanTail *scan, OmenTailReader *reader, const int *rows, int n)
+/* Rows of the page in hand that have codes. */
+typedef struct RowBatch
 {
+	int			n;
+	uint32		numbers[KEY_BATCH];
 	const void *factors[KEY_BATCH];
 	const uint8 *codes[KEY_BATCH];
 	OmenCodeRef refs[KEY_BATCH];
+} RowBatch;
+
+/* Put those whose keys are in the range of this pass into the pool. */
+static void
+add_batch(OmenScanTail *scan, RowBatch *batch)
+{
 	float		keys[KEY_BATCH] = {0};
 
-	if (scan->query)
+	if (scan->query && batch->n > 0)
+		scan->codec->keys(scan->codec, scan->query, batch->n, batch->factors, batch->codes, keys);
+	for (int i = 0; i < batch->n; i++)
 	{
-		for (int i = 0; i < n; i++)
-		{
-			factors[i] = reader->rows[rows[i]].factors;
-			codes[i] = code_of(scan, &reader->rows[rows[i]], &refs[i]);
-		}
-		scan->codec->keys(scan->codec, scan->query, n, factors, codes, keys);
+		if (keys[i] > scan->limit)
+			scan->n_beyond++;
+		else if (!scan->read || keys[i] > scan->limit_before)
+			omen_pool_add(&scan->pool, keys[i], batch->numbers[i]);
 	}
-	for (int i = 0; i < n; i++)
-		omen_pool_add(&scan->pool, keys[i], row_number(reader, rows[i]));
+	batch->n = 0;
 }
 
 static void
-read_page(OmenScanTail *scan, OmenTailReader *reader)
+read_page(OmenScanTail *scan, OmenTailReader *reader, RowBatch *batch)
 {
-	int			batch[KEY_BATCH];
-	int			n_batch = 0;
-
 	for (int i = 0; i < reader->n_rows; i++)
 	{
-		const OmenRowHeader *row = &reader->rows[i].header;
+		const OmenRow *row = &reader->rows[i];
 
-		if (row->flags & OMEN_ROW_DEAD)
+		if (row->header.flags & OMEN_ROW_DEAD)
 			continue;
-		if (row->flags & OMEN_ROW_NULL)
-			add_tid(&scan->nulls, &scan->n_nulls, row);
-		else if (row->flags & OMEN_ROW_UNDIRECTED)
-			add_tid(&scan->undirected, &scan->n_undirected, row);
-		else
-			batch[n_batch++] = i;
-		if (n_batch == KEY_BATCH)
+		if (row->header.flags & (OMEN_ROW_NULL | OMEN_ROW_UNDIRECTED))
 		{
-			add_rows(scan, reader, batch, n_batch);
-			n_batch = 0;
+			add_uncoded(scan, &row->header);
+			continue;
 		}
+		batch->numbers[batch->n] = row_number(reader, i);
+		batch->factors[batch->n] = row->factors;
+		batch->codes[batch->n] = code_of(scan, row, &batch->refs[batch->n]);
+		if (++batch->n == KEY_BATCH)
+			add_batch(scan, batch);
 	}
-	add_rows(scan, reader, batch, n_batch);
+	add_batch(scan, batch);
 }
 
+/* A pass: rows with keys up to limit, without those that an earlier one has found. */
 static void
-read_tail(OmenScanTail *scan)
+read_tail(OmenScanTail *scan, float limit)
 {
 	OmenTailReader *reader = &scan->reader;
+	RowBatch	batch;
 
+	batch.n = 0;
+	scan->n_beyond = 0;
+	scan->limit_before = scan->limit;
+	scan->limit = limit;
 	omen_tail_reader_init(reader, scan->index, scan->meta, scan->segment);
 	while (omen_tail_reader_next(reader))
 	{
-		read_page(scan, reader);
+		read_page(scan, reader, &batch);
 		omen_tail_reader_release(reader);
 		CHECK_FOR_INTERRUPTS();
 	}
+	scan->read = true;
 }
 
 static int
@@ -201,11 +228,12 @@ omen_scan_tail_next(OmenScanTail *scan, uint32 ef, float bound,
 	int			n = 0;
 
 	if (!scan->read)
-	{
-		read_tail(scan);
-		scan->read = true;
-	}
+		read_tail(scan, bound);
+	else if (scan->n_beyond > 0 && bound > scan->limit && omen_pool_left(&scan->pool) < ef)
+		read_tail(scan, INFINITY);
 	n_rows = omen_pool_take(&scan->pool, ef, bound, &rows, horizon);
+	if (scan->n_beyond > 0)
+		*horizon = Min(*horizon, Min(bound, scan->limit));
 	*candidates = NULL;
 	if (n_rows > 0)
 	{

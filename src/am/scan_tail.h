@@ -23,6 +23,9 @@ typedef struct OmenScanTail
 	MemoryContext context;
 	OmenTailReader reader;
 	bool		read;
+	float		limit;			/* rows with keys up to this have been put into the pool, */
+	float		limit_before;	/* those up to this by an earlier pass; */
+	uint32		n_beyond;		/* others there were */
 	OmenPool	pool;			/* numbers are rows, counted by place */
 	ItemPointerData *undirected;
 	uint32		n_undirected;

@@ -38,6 +38,8 @@
 
 #define FIRST_EXTENT_BLOCKS 16
 
+#define CACHE_LINE 64
+
 /*
  * The block last appended to by this backend: saves looking for it.  Only a
  * guess: the index may have another file by now, with tails of the same ids.
@@ -466,25 +468,41 @@ gather_long_row(OmenTailReader *reader, uint32 n_bytes)
 	reader->next_block = block + 1;
 }
 
-/* Find the rows of the page in hand. */
+/* Rows that are all of one length, none longer than a page: no need to look at each to find the next. */
 static void
-find_rows(OmenTailReader *reader)
+find_equal_rows(OmenTailReader *reader, uint32 n, uint32 n_bytes)
 {
-	const OmenPageStamp *stamp = OmenPageGetStamp(reader->page);
+	const OmenMeta *meta = reader->meta;
+	const char *from = reader->page + OMEN_PAGE_START;
+
+	if (n * n_bytes > OMEN_PAGE_CAPACITY)
+		omen_page_mismatch(reader->index, BufferGetBlockNumber(reader->buffer));
+	for (uint32 offset = 0; offset < n * n_bytes; offset += CACHE_LINE)
+		__builtin_prefetch(from + offset);
+	for (uint32 i = 0; i < n; i++, from += n_bytes)
+	{
+		OmenRow    *row = &reader->rows[i];
+
+		memcpy(&row->header, from, sizeof(OmenRowHeader));
+		row->factors = from + sizeof(OmenRowHeader);
+		row->code = (const uint8 *) from + sizeof(OmenRowHeader) + meta->factor_bytes;
+		row->n_code_bytes = meta->code_bytes;
+	}
+}
+
+/* Rows of various lengths, or one that spans pages. */
+static void
+find_various_rows(OmenTailReader *reader, uint32 n)
+{
 	uint32		offset = OMEN_PAGE_START;
 
-	reader->n_rows = 0;
-	if (stamp->column == OMEN_ROWS_CONTINUED)
-		return;
-	if (stamp->n_records > OMEN_ROWS_PER_PAGE)
-		omen_page_mismatch(reader->index, BufferGetBlockNumber(reader->buffer));
-	for (int i = 0; i < stamp->n_records; i++)
+	for (uint32 i = 0; i < n; i++)
 	{
 		OmenRow    *row = &reader->rows[i];
 		uint32		n_bytes;
 
 		if (!omen_tail_parse_row(reader->meta, reader->page + offset, OMEN_PAGE_END - offset, row, &n_bytes) ||
-			(n_bytes > OMEN_PAGE_END - offset && (i > 0 || stamp->n_records > 1)))
+			(n_bytes > OMEN_PAGE_END - offset && n > 1))
 			omen_page_mismatch(reader->index, BufferGetBlockNumber(reader->buffer));
 		if (n_bytes > OMEN_PAGE_END - offset)
 		{
@@ -493,6 +511,25 @@ find_rows(OmenTailReader *reader)
 		}
 		offset += n_bytes;
 	}
+}
+
+/* Find the rows of the page in hand. */
+static void
+find_rows(OmenTailReader *reader)
+{
+	const OmenPageStamp *stamp = OmenPageGetStamp(reader->page);
+	const OmenMeta *meta = reader->meta;
+	uint32		n_bytes = sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes;
+
+	reader->n_rows = 0;
+	if (stamp->column == OMEN_ROWS_CONTINUED)
+		return;
+	if (stamp->n_records > OMEN_ROWS_PER_PAGE)
+		omen_page_mismatch(reader->index, BufferGetBlockNumber(reader->buffer));
+	if (meta->variable_codes || n_bytes > OMEN_PAGE_CAPACITY)
+		find_various_rows(reader, stamp->n_records);
+	else
+		find_equal_rows(reader, stamp->n_records, n_bytes);
 	reader->n_rows = stamp->n_records;
 }
 
