@@ -85,7 +85,7 @@ wait_for_no_worker();
 set_pace(100, 1);
 start_slow_worker('items');
 is(sql("SELECT count(*) $WORKERS"), 1, 'one worker');
-like(sql("SELECT query $WORKERS"), qr/^sealing \d tails of index public\.items_v$/, 'it says what it does');
+like(sql("SELECT query $WORKERS"), qr/^sealing \d tails( and segments)? of index public\.items_v$/, 'it says what it does');
 like(sql("SELECT application_name $WORKERS"), qr/^omenvec maintenance of index \d+$/, 'and who it is');
 is(sql(q{SELECT index, work, sources > 0 FROM omenvec_progress()}), 'items_v|sealing|t', 'omenvec_progress()');
 is(sql(q{SELECT count(*) FROM pg_stat_progress_create_index}), 0, "not in PostgreSQL's own views");

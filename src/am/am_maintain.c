@@ -64,6 +64,9 @@
 /* At so many times that length in all tails together, inserting backends wait for whoever is sealing. */
 #define MOST_IN_TAILS 8
 
+/* Rows are sealed into a larger segment only if the whole is at most so many times as much: it keeps others from sealing. */
+#define SEAL_INTO 32
+
 /* Where nobody else comes by, an inserting backend merges the smallest segments. */
 #define CROWDED_SEGMENTS 20
 #define CROWDED_MERGE 12
@@ -86,9 +89,6 @@
 
 /* A segment with more dead rows than this share is written anew. */
 #define REWRITE_DEAD_SHARE 0.2
-
-/* A segment that merges have renewed by more than this share is numbered and linked anew. */
-#define RENEWED_SHARE 0.5
 
 /* ---- locks ---- */
 
@@ -205,18 +205,23 @@ lock_merge_by_hand(Relation index, bool full)
 			wait_a_little();
 }
 
+static uint32
+tail_row_bytes(const OmenMeta *meta)
+{
+	return sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes;
+}
+
 /* Length of the tail, in blocks, at which scanning it costs about as much as the rest of a query. */
 uint32
 omen_seal_blocks(Relation index, const OmenMeta *meta)
 {
-	uint32		row_bytes = sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes;
 	uint64		bytes = (uint64) omen_am_option_tail_size(index) * 1024;
 
 	if (bytes == 0)
 	{
 		bytes = SEAL_BYTES;
 		if (!meta->variable_codes)
-			bytes = Max(bytes, (uint64) MIN_SEAL_ROWS * row_bytes);
+			bytes = Max(bytes, (uint64) MIN_SEAL_ROWS * tail_row_bytes(meta));
 	}
 	return Max(bytes / OMEN_PAGE_CAPACITY, 1);
 }
@@ -267,21 +272,15 @@ publish(Relation index, uint32 segment_id, OmenMergeSource *sources, int n_sourc
 }
 
 /*
- * Should the last source, the largest, go on with its numbers and links, so
- * that only the rows of the others are linked?  Not if little of it is left,
- * or if most would come from elsewhere: then numbers say no more who is near.
+ * Should the last source, the largest, go on with its links, so that only the
+ * rows of the others are linked?  Not if much of it is dead.
  */
 static bool
 goes_on(const OmenSegment *const *segments, int n_segments)
 {
 	const OmenSegment *largest = segments[n_segments - 1];
-	uint64		n_new = 0;
 
-	if (n_segments < 2 || largest->kind != OMEN_SEGMENT_GRAPH || largest->n_nodes == 0 || has_many_dead(largest))
-		return false;
-	for (int i = 0; i < n_segments - 1; i++)
-		n_new += segments[i]->n_rows;
-	return largest->n_renewed + largest->n_dead + n_new <= RENEWED_SHARE * (largest->n_nodes + n_new);
+	return n_segments > 1 && largest->kind == OMEN_SEGMENT_GRAPH && largest->n_nodes > 0 && !has_many_dead(largest);
 }
 
 /* Bring the sources' rows together.  carry: the last one's graph goes on. */
@@ -365,6 +364,55 @@ live_segments(OmenMeta *meta, uint8 kind, const OmenSegment **result)
 	return n;
 }
 
+/* How many rows a tail has when it is sealed. */
+static uint64
+seal_rows(Relation index, const OmenMeta *meta)
+{
+	return (uint64) omen_seal_blocks(index, meta) * OMEN_PAGE_CAPACITY / tail_row_bytes(meta);
+}
+
+/* How many rows the merges of an inserting backend may have. */
+static uint64
+crowded_budget(Relation index, const OmenMeta *meta)
+{
+	return CROWDED_MERGE * 2 * seal_rows(index, meta);
+}
+
+/* How many rows any other merge may have: as many as fit into the memory allowed. */
+static uint64
+merge_budget(Relation index, const OmenMeta *meta)
+{
+	int			work_mem_kb = omen_worker_or_autovacuum() && autovacuum_work_mem != -1 ?
+		autovacuum_work_mem : maintenance_work_mem;
+	OmenCodec	codec;
+	uint64		fit;
+
+	omen_codec_init(&codec, meta->code_kind, meta->metric, meta->dims);
+	fit = (uint64) work_mem_kb * 1024 / omen_builder_row_bytes(meta, &codec);
+	return Min(Max(fit, crowded_budget(index, meta)), OMEN_MAX_NODES / 4);
+}
+
+/*
+ * How many of the smallest segments to merge now, with n_more rows from
+ * elsewhere; 0 for none: as many as there can be so that the largest is no more
+ * than factor times all the others.  Sizes that grow by a factor keep the number
+ * of segments logarithmic and let each row be copied a few times only.
+ */
+static int
+choose_merge(const OmenSegment *const *segments, int n_segments, uint64 n_more, double factor, uint64 budget)
+{
+	uint64		sum = n_more;
+	int			n_chosen = 0;
+
+	for (int n = 0; n < n_segments && sum + segments[n]->n_rows <= budget; n++)
+	{
+		if (sum > 0 && segments[n]->n_rows <= sum * factor)
+			n_chosen = n + 1;
+		sum += segments[n]->n_rows;
+	}
+	return n_chosen;
+}
+
 /* Is the open tail long enough to be sealed?  If so, it is frozen. */
 static void
 freeze_open_tail(Relation index, OmenMeta *meta, uint32 due_blocks)
@@ -378,24 +426,47 @@ freeze_open_tail(Relation index, OmenMeta *meta, uint32 due_blocks)
 	}
 }
 
-/*
- * Make a segment of the frozen tails, at most so many, and of the open one if
- * it has due_blocks.  Returns whether that was done.
- */
-static bool
-seal_tails(Relation index, OmenMeta *meta, uint32 due_blocks, int max_tails)
+/* How many of the smallest segments take in the rows of a tail at once, rather than be merged with them later. */
+static int
+choose_takers(Relation index, const OmenMeta *meta, const OmenSegment *const *segments, int n_segments, uint64 n_rows)
 {
-	const OmenSegment *tails[OMEN_MAX_SEGMENTS];
-	int			n_tails;
+	uint64		budget = Min(merge_budget(index, meta), SEAL_INTO * Max(n_rows, seal_rows(index, meta)));
 
-	freeze_open_tail(index, meta, due_blocks);
-	n_tails = Min(live_segments(meta, OMEN_SEGMENT_TAIL, tails), max_tails);
-	for (int i = 0; i < n_tails; i++)
-		omen_tail_close(index, tails[i]);
-	return n_tails > 0 && merge(index, meta, tails, n_tails, true);
+	return choose_merge(segments, n_segments, n_rows, omen_am_option_merge_factor(index), budget);
 }
 
-/* The same under the seal lock; false also if somebody else has it. */
+/*
+ * Make a segment of the frozen tails, at most so many, and of the open one if
+ * it has due_blocks.  may_merge: the caller holds the merge lock, too; then
+ * small segments, which would be merged with the new one, become part of it.
+ * Returns whether that was done.
+ */
+static bool
+seal_tails(Relation index, OmenMeta *meta, uint32 due_blocks, int max_tails, bool may_merge)
+{
+	const OmenSegment *sources[OMEN_MAX_SEGMENTS];
+	const OmenSegment *segments[OMEN_MAX_SEGMENTS];
+	uint64		n_rows = 0;
+	int			n_sources;
+	int			n_segments;
+
+	freeze_open_tail(index, meta, due_blocks);
+	n_sources = Min(live_segments(meta, OMEN_SEGMENT_TAIL, sources), max_tails);
+	if (n_sources == 0)
+		return false;
+	for (int i = 0; i < n_sources; i++)
+		n_rows += omen_tail_close(index, sources[i]);
+	if (may_merge)
+	{
+		n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
+		n_segments = choose_takers(index, meta, segments, n_segments, n_rows);
+		memcpy(sources + n_sources, segments, n_segments * sizeof(*segments));
+		n_sources += n_segments;
+	}
+	return merge(index, meta, sources, n_sources, false);
+}
+
+/* The same under both locks, of which the caller holds that of merges; false also if somebody else has the other. */
 static bool
 seal_if_free(Relation index, OmenMeta *meta, uint32 due_blocks)
 {
@@ -404,7 +475,7 @@ seal_if_free(Relation index, OmenMeta *meta, uint32 due_blocks)
 	if (!omen_maintain_try_lock(index, OMEN_LOCK_SEAL))
 		return false;
 	omen_meta_read(index, meta);
-	done = seal_tails(index, meta, due_blocks, OMEN_MAX_SEGMENTS);
+	done = seal_tails(index, meta, due_blocks, OMEN_MAX_SEGMENTS, true);
 	omen_maintain_unlock(index, OMEN_LOCK_SEAL);
 	return done;
 }
@@ -471,49 +542,6 @@ get_seal_lock(Relation index, OmenMeta *meta)
 	return true;
 }
 
-/* How many rows the merges of an inserting backend may have. */
-static uint64
-crowded_budget(Relation index, const OmenMeta *meta)
-{
-	return (uint64) CROWDED_MERGE * 2 * omen_seal_blocks(index, meta) * OMEN_PAGE_CAPACITY /
-		(sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes);
-}
-
-/* How many rows any other merge may have: as many as fit into the memory allowed. */
-static uint64
-merge_budget(Relation index, const OmenMeta *meta)
-{
-	int			work_mem_kb = omen_worker_or_autovacuum() && autovacuum_work_mem != -1 ?
-		autovacuum_work_mem : maintenance_work_mem;
-	OmenCodec	codec;
-	uint64		fit;
-
-	omen_codec_init(&codec, meta->code_kind, meta->metric, meta->dims);
-	fit = (uint64) work_mem_kb * 1024 / omen_builder_row_bytes(meta, &codec);
-	return Min(Max(fit, crowded_budget(index, meta)), OMEN_MAX_NODES / 4);
-}
-
-/*
- * How many of the smallest segments to merge now; 0 for none: as many as there
- * can be so that the largest is no more than factor times all the others.
- * Sizes that grow by a factor keep the number of segments logarithmic and let
- * each row be copied a few times only.
- */
-static int
-choose_merge(const OmenSegment *const *segments, int n_segments, double factor, uint64 budget)
-{
-	uint64		sum = 0;
-	int			n_chosen = 0;
-
-	for (int n = 0; n < n_segments && sum + segments[n]->n_rows <= budget; n++)
-	{
-		if (n > 0 && segments[n]->n_rows <= sum * factor)
-			n_chosen = n + 1;
-		sum += segments[n]->n_rows;
-	}
-	return n_chosen;
-}
-
 /* Merge some segments, or write one anew, if that is due.  Returns whether that was done. */
 static bool
 merge_due(Relation index, OmenMeta *meta)
@@ -521,7 +549,7 @@ merge_due(Relation index, OmenMeta *meta)
 	const OmenSegment *segments[OMEN_MAX_SEGMENTS];
 	int			n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
 	uint64		budget = merge_budget(index, meta);
-	int			n_chosen = choose_merge(segments, n_segments, omen_am_option_merge_factor(index), budget);
+	int			n_chosen = choose_merge(segments, n_segments, 0, omen_am_option_merge_factor(index), budget);
 
 	if (n_chosen > 0)
 		return merge(index, meta, segments, n_chosen, false);
@@ -541,7 +569,7 @@ merge_all(Relation index, OmenMeta *meta)
 
 	omen_meta_read(index, meta);
 	n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
-	n_chosen = choose_merge(segments, n_segments, UINT32_MAX, OMEN_MAX_NODES / 4);
+	n_chosen = choose_merge(segments, n_segments, 0, UINT32_MAX, OMEN_MAX_NODES / 4);
 	if (n_chosen == 0 && n_segments > 0 && (segments[0]->n_dead > 0 || segments[0]->n_renewed > 0))
 		n_chosen = 1;
 	if (n_chosen > 0)
@@ -558,7 +586,7 @@ merge_crowd(Relation index, OmenMeta *meta)
 	omen_meta_read(index, meta);
 	if (live_segments(meta, OMEN_SEGMENT_GRAPH, segments) < CROWDED_SEGMENTS)
 		return;
-	n_chosen = choose_merge(segments, CROWDED_MERGE, UINT32_MAX, crowded_budget(index, meta));
+	n_chosen = choose_merge(segments, CROWDED_MERGE, 0, UINT32_MAX, crowded_budget(index, meta));
 	if (n_chosen > 0)
 		(void) merge(index, meta, segments, n_chosen, false);
 }
@@ -651,7 +679,7 @@ omen_maintain_is_due(Relation index)
 	open = omen_meta_open_tail(meta);
 	n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
 	budget = merge_budget(index, meta);
-	due = choose_merge(segments, n_segments, omen_am_option_merge_factor(index), budget) > 0 ||
+	due = choose_merge(segments, n_segments, 0, omen_am_option_merge_factor(index), budget) > 0 ||
 		omen_compact_is_due(index, meta) ||
 		(open != NULL && omen_tail_used_blocks(index, open) >= omen_seal_blocks(index, meta));
 	for (uint32 i = 0; i < meta->n_segments && !due; i++)
@@ -688,7 +716,7 @@ omen_maintain_now(Relation index, bool full)
 	omen_extent_reclaim(index, true);
 	omen_meta_read(index, meta);
 	if (directory_has_room(index, meta))
-		(void) seal_tails(index, meta, 1, OMEN_MAX_SEGMENTS);
+		(void) seal_tails(index, meta, 1, OMEN_MAX_SEGMENTS, true);
 	omen_maintain_unlock(index, OMEN_LOCK_SEAL);
 
 	omen_meta_read(index, meta);
@@ -711,7 +739,7 @@ maintain_a_little(Relation index)
 		reclaim(index, OMEN_LOCK_MERGE);
 		omen_meta_read(index, meta);
 		if (directory_has_room(index, meta))
-			(void) seal_tails(index, meta, omen_seal_blocks(index, meta), 2);
+			(void) seal_tails(index, meta, omen_seal_blocks(index, meta), 2, false);
 		omen_maintain_unlock(index, OMEN_LOCK_SEAL);
 	}
 	if (omen_maintain_try_lock(index, OMEN_LOCK_MERGE))

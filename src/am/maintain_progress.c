@@ -95,6 +95,7 @@ omen_progress_merge(Relation index, const OmenSegment *const *segments, int n_se
 	PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_CREATEIDX_TUPLES_DONE, PROGRESS_CREATEIDX_TUPLES_TOTAL};
 	int64		values[lengthof(places)] = {0};
 	bool		is_tail = segments[0]->kind == OMEN_SEGMENT_TAIL;
+	bool		is_mixed = is_tail && segments[n_segments - 1]->kind != OMEN_SEGMENT_TAIL;
 
 	if (!omen_progress_is_shown())
 		return;
@@ -109,7 +110,7 @@ omen_progress_merge(Relation index, const OmenSegment *const *segments, int n_se
 		char	   *name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(index)),
 													  RelationGetRelationName(index));
 		char	   *activity = psprintf("%s %d %s of index %s", work_name(values[0]), n_segments,
-										is_tail ? "tails" : "segments", name);
+										is_mixed ? "tails and segments" : is_tail ? "tails" : "segments", name);
 
 		pgstat_report_activity(STATE_RUNNING, activity);
 	}

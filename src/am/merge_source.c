@@ -23,6 +23,7 @@
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
+#include "utils/snapmgr.h"
 
 #define FIRST_TID_CAPACITY 256
 
@@ -178,6 +179,7 @@ open_segment(SegmentReader *segment, const OmenMergeSource *source)
 	omen_column_view(&segment->codes, source->index, source->meta, source->segment, OMEN_COLUMN_CODES);
 	omen_column_view(&segment->bytes, source->index, source->meta, source->segment, OMEN_COLUMN_BYTES);
 	omen_column_view(&segment->tids, source->index, source->meta, source->segment, OMEN_COLUMN_TIDS);
+	InvalidateCatalogSnapshotConditionally();	/* a reader has asked for the tablespace; reading takes long */
 }
 
 static void

@@ -8,9 +8,9 @@
  * rows are sorted by TID, equal codes folded into one node with a list of
  * TIDs, the nodes numbered by locality and linked.
  *
- * A merge may carry over the nodes of a segment, with their order and links;
- * then only the other rows are numbered and linked, and what comes out
- * depends on that segment, too.
+ * A merge may carry over the nodes of a segment, with their links and, mostly,
+ * their order; then only the other rows are linked, and what comes out depends
+ * on that segment, too.
  *
  * A team does this together, step by step.  If shared memory runs out in a
  * step, the leader does that step and all further ones alone: the input of a
@@ -42,6 +42,9 @@
 #define PART_ROWS 16384
 #define MAX_PARTS 64
 
+/* When merges have renewed more than this share of the nodes, all are numbered anew. */
+#define RENEWED_SHARE 0.5
+
 /* What the steps work on, in each member. */
 typedef struct Sealing
 {
@@ -51,6 +54,7 @@ typedef struct Sealing
 	OmenRouting routing;
 	uint32	   *order;			/* (shared) kept as long as older links are wanted, else NULL */
 	uint32	   *links;			/* (shared) */
+	uint32		n_renewed;		/* for the directory */
 	OmenRecallCurve curve;		/* the leader's */
 } Sealing;
 
@@ -380,6 +384,27 @@ permute_codes(OmenBuildTeam *team, const OmenCodec *codec, uint8 *codes, const u
 	omen_permute(&alone, codes, codec->code_bytes, order, n);
 }
 
+/* How many nodes have come and gone since all were numbered, if what is carried keeps its order. */
+static uint32
+count_renewed(const Sealing *sealing)
+{
+	const OmenCarried *carried = sealing->builder->carried;
+
+	return carried->n_renewed + (carried->graph.n - carried->n_nodes) +
+		(sealing->folded.n_nodes - carried->n_nodes);
+}
+
+/*
+ * Do the nodes carried keep their order?  If most have come from elsewhere
+ * since it was made, numbers say no more who is near.
+ */
+static bool
+keeps_order(const Sealing *sealing)
+{
+	return sealing->builder->carried &&
+		count_renewed(sealing) <= RENEWED_SHARE * sealing->folded.n_nodes;
+}
+
 /* Number the nodes by locality and bring the arrays into that order. */
 static void
 order_nodes(OmenBuildTeam *team, void *arg)
@@ -392,9 +417,12 @@ order_nodes(OmenBuildTeam *team, void *arg)
 	OmenRecords records = {codec, n, rows->factors, rows->codes};
 	uint32	   *order = team->team.share(team, (size_t) n * sizeof(uint32));
 
-	if (carried)
+	if (keeps_order(sealing))
+	{
+		sealing->n_renewed = count_renewed(sealing);
 		omen_locality_extend(&team->team, &records, &carried->graph, carried->n_nodes, order,
 							 &sealing->routing);
+	}
 	else
 		omen_locality_order(&team->team, &records, order, &sealing->routing);
 	omen_permute(&team->team, rows->factors, codec->factor_bytes, order, n);
@@ -525,18 +553,6 @@ make_graph(Sealing *sealing)
 	return run_step(sealing, link_nodes);
 }
 
-/* How many nodes have come and gone since all were numbered. */
-static uint32
-count_renewed(const Sealing *sealing)
-{
-	const OmenCarried *carried = sealing->builder->carried;
-
-	if (!carried)
-		return 0;
-	return carried->n_renewed + (carried->graph.n - carried->n_nodes) +
-		(sealing->folded.n_nodes - carried->n_nodes);
-}
-
 static bool
 write_segment(Sealing *sealing, uint32 *segment_id)
 {
@@ -547,7 +563,7 @@ write_segment(Sealing *sealing, uint32 *segment_id)
 
 	omen_builder_report_phase(builder, OMEN_PHASE_WRITE, 0);
 	omen_content_init(&content, &source, builder, &sealing->folded, &sealing->routing, sealing->links);
-	content.n_renewed = count_renewed(sealing);
+	content.n_renewed = sealing->n_renewed;
 	memcpy(&content.curve, &sealing->curve, sizeof(sealing->curve));
 	written = omen_segment_write(builder->index, builder->meta, &content, segment_id);
 	omen_content_end(&source);

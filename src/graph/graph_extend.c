@@ -314,23 +314,21 @@ omen_locality_extend(const OmenTeam *team, const OmenRecords *records,
 
 /* numbers[older number]: the new one, OMEN_NO_NODE of those removed. */
 static void
-number_carried(const OmenOlderGraph *older, const uint32 *order, uint32 n_carried,
-			   uint32 *numbers)
+number_carried(const OmenHost *host, const OmenOlderGraph *older, const uint32 *order, uint32 n,
+			   uint32 n_carried, uint32 *numbers)
 {
-	uint32		number = 0;
+	uint32	   *carried = host->alloc(host->arg, sizeof(uint32) * n_carried);
+	uint32		next = 0;
 	uint32		node;
 
-	for (node = 0; node < older->n; node++)
+	for (node = 0; node < n; node++)
 	{
-		if (node_is_removed(older, node))
-		{
-			numbers[node] = OMEN_NO_NODE;
-			continue;
-		}
-		while (order[number] >= n_carried)
-			number++;
-		numbers[node] = number++;
+		if (order[node] < n_carried)
+			carried[order[node]] = node;
 	}
+	for (node = 0; node < older->n; node++)
+		numbers[node] = node_is_removed(older, node) ? OMEN_NO_NODE : carried[next++];
+	host->release(host->arg, carried);
 }
 
 /* What all members share while links are carried over. */
@@ -521,7 +519,7 @@ omen_links_carry(const OmenTeam *team, const OmenRecords *records,
 
 	omen_linked_records(&linked, records);
 	if (omen_team_leads(team))
-		number_carried(older, order, n_carried, shared->numbers);
+		number_carried(&team->host, older, order, records->n, n_carried, shared->numbers);
 	team->barrier(team->arg);
 	carry_lists(team, &carrier, shared);
 	while (omen_team_claim(&shared->new_claim, CARRY_PIECE, records->n, &from, &to))

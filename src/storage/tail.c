@@ -392,13 +392,31 @@ omen_tail_freeze(Relation index, uint32 tail_id)
 	omen_meta_change_commit(&change);
 }
 
+/* Under its lock: a row could find room on the page no more. */
+static void
+close_page(Relation index, Buffer buffer)
+{
+	Page		page = BufferGetPage(buffer);
+	GenericXLogState *xlog;
+
+	if ((OmenPageGetTrailer(page)->flags & OMEN_PAGE_CLOSED) != 0 ||
+		((PageHeader) page)->pd_lower + sizeof(OmenRowHeader) > OMEN_PAGE_END)
+		return;
+	xlog = GenericXLogStart(index);
+	page = GenericXLogRegisterBuffer(xlog, buffer, 0);
+	OmenPageGetTrailer(page)->flags |= OMEN_PAGE_CLOSED;
+	GenericXLogFinish(xlog);
+}
+
 /*
  * Close every page of a frozen tail, from the end: a row could still find room
- * on any of them.
+ * on any of them.  Returns the number of rows.
  */
-void
+uint64
 omen_tail_close(Relation index, const OmenSegment *tail)
 {
+	uint64		n_rows = 0;
+
 	for (uint32 block = tail->n_blocks; block-- > 0;)
 	{
 		Buffer		buffer = omen_read_recent(index, omen_extent_block(index, tail, block), NULL);
@@ -406,19 +424,14 @@ omen_tail_close(Relation index, const OmenSegment *tail)
 
 		CHECK_FOR_INTERRUPTS();
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		if (omen_tail_owns_page(page, tail->id, block) &&
-			OmenPageGetStamp(page)->column != OMEN_ROWS_CONTINUED &&
-			(OmenPageGetTrailer(page)->flags & OMEN_PAGE_CLOSED) == 0 &&
-			((PageHeader) page)->pd_lower + sizeof(OmenRowHeader) <= OMEN_PAGE_END)
+		if (omen_tail_owns_page(page, tail->id, block) && OmenPageGetStamp(page)->column != OMEN_ROWS_CONTINUED)
 		{
-			GenericXLogState *xlog = GenericXLogStart(index);
-
-			page = GenericXLogRegisterBuffer(xlog, buffer, 0);
-			OmenPageGetTrailer(page)->flags |= OMEN_PAGE_CLOSED;
-			GenericXLogFinish(xlog);
+			n_rows += OmenPageGetStamp(page)->n_records;
+			close_page(index, buffer);
 		}
 		UnlockReleaseBuffer(buffer);
 	}
+	return n_rows;
 }
 
 /* ---- reading ---- */

@@ -32,7 +32,7 @@ typedef struct OmenTailCursor
 extern void omen_tail_cursor_init(OmenTailCursor *cursor, Relation index);
 extern bool omen_tail_append(Relation index, OmenTailCursor *cursor, const OmenRow *row);
 extern void omen_tail_freeze(Relation index, uint32 tail_id);
-extern void omen_tail_close(Relation index, const OmenSegment *tail);
+extern uint64 omen_tail_close(Relation index, const OmenSegment *tail);
 extern uint32 omen_tail_used_blocks(Relation index, const OmenSegment *tail);
 
 /*
