@@ -52,7 +52,7 @@
 #include "utils/timestamp.h"
 
 /* The tail is sealed when its rows are this many bytes, unless the index has an option. */
-#define SEAL_BYTES (256 * 1024)
+#define SEAL_BYTES (512 * 1024)
 #define MIN_SEAL_ROWS 1000
 
 /* So many times longer it becomes before an inserting backend does what a worker should have done. */
@@ -752,6 +752,19 @@ maintain_a_little(Relation index)
 	pfree(meta);
 }
 
+/* The same of the directory as it is now. */
+static bool
+tails_have_become_full(Relation index)
+{
+	OmenMeta   *meta = palloc(sizeof(OmenMeta));
+	bool		result;
+
+	omen_meta_read(index, meta);
+	result = tails_are_full(index, meta);
+	pfree(meta);
+	return result;
+}
+
 /*
  * An inserting backend has begun a new page of the tail, which has n_blocks
  * now.  Sealing is a worker's task; where none can be had, or it does not
@@ -768,7 +781,7 @@ omen_maintain_after_insert(Relation index, const OmenMeta *meta, uint32 tail_id,
 	{
 		bool		comes = omen_worker_request(index, tail_id);
 
-		if (n_blocks < (comes ? LONG_TAIL : PATIENT_TAIL) * due_blocks)
+		if (n_blocks < (comes ? LONG_TAIL : PATIENT_TAIL) * due_blocks && !tails_have_become_full(index))
 			return;
 	}
 	maintain_a_little(index);
