@@ -17,7 +17,7 @@
 #define ALIGNMENT 64
 
 /* Arrays from this size on are worth huge pages: they are read at random. */
-#define HUGE_ARRAY (16 * 1024 * 1024)
+#define HUGE_ARRAY (4 * 1024 * 1024)
 #define HUGE_PAGE (2 * 1024 * 1024)
 
 /* Ask for huge pages in the whole ones of a large array; only a hint. */
