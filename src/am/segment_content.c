@@ -220,6 +220,7 @@ content_record(void *arg, OmenColumnId column, uint32 record, const void **head,
 		case OMEN_COLUMN_TERMS:
 			*body = routing->terms.nodes + (size_t) record * OMEN_TERM_NODES;
 			break;
+		case OMEN_COLUMN_ATTRIBUTES:
 		case OMEN_COLUMN_DEAD:
 			Assert(false);		/* written by the segment writer itself */
 			break;

@@ -89,6 +89,7 @@ StaticAssertDecl(sizeof(OmenPageStamp) == 16, "on-disk size of OmenPageStamp");
  *	SAMPLES	routing sample		factors, node number	code
  *	BYTES	chunk of bytes		-						OMEN_CHUNK_BYTES bytes
  *	TERMS	hash of a term		-						OMEN_TERM_LINKS node numbers
+ *	ATTRIBUTES	chunk of bytes	-						OMEN_CHUNK_BYTES bytes
  *
  * Where codes differ in length, the body of CODES, CENTRES and SAMPLES is an
  * OmenStoredRef into BYTES.
@@ -102,10 +103,11 @@ typedef enum OmenColumnId
 	OMEN_COLUMN_CENTRES = 5,
 	OMEN_COLUMN_SAMPLES = 6,
 	OMEN_COLUMN_BYTES = 7,
-	OMEN_COLUMN_TERMS = 8
+	OMEN_COLUMN_TERMS = 8,
+	OMEN_COLUMN_ATTRIBUTES = 10	/* 9 is kept for finer codes */
 } OmenColumnId;
 
-#define OMEN_N_COLUMNS		8
+#define OMEN_N_COLUMNS		10
 #define OMEN_MAX_COLUMNS	10	/* places in a segment's descriptor */
 
 /*
@@ -145,9 +147,41 @@ StaticAssertDecl(sizeof(OmenStoredRef) == 16, "on-disk size of OmenStoredRef");
 #define OMEN_TERM_LINKS		8
 
 /*
+ * ATTRIBUTES is one range of bytes, chunk after chunk.  It begins with an
+ * OmenStoredAttributes and, for each attribute, an OmenStoredAttribute; their
+ * offsets count from there and are multiples of 8.  Rank n_values is that of
+ * NULL.  Which types the values have is the index's matter.
+ */
+typedef struct OmenStoredAttributes
+{
+	uint32		n_attributes;
+	uint32		unused;
+	uint64		n_bytes;		/* of the whole range */
+	uint64		owners;			/* offset: node (uint32) of each TID entry from n_nodes on, or 0xFFFFFFFF */
+} OmenStoredAttributes;
+
+StaticAssertDecl(sizeof(OmenStoredAttributes) == 24, "on-disk size of OmenStoredAttributes");
+
+typedef struct OmenStoredAttribute
+{
+	uint32		n_values;		/* distinct ones, NULL left out */
+	uint32		rank_bytes;		/* of a rank: 1, 2 or 4 */
+	uint32		value_bytes;	/* of a value of fixed length, as it is in a tuple; else 0 */
+	uint32		unused;
+	uint64		values;			/* offset: values, ascending; those of variable length MAXALIGNed */
+	uint64		value_starts;	/* offset: n_values + 1 offsets (uint64) from `values` on; 0 if of fixed length */
+	uint64		ranks;			/* offset: of each TID entry; of list headers and references 0 */
+	uint64		posting_starts; /* offset: for ranks 0 .. n_values + 1 (uint32), the last is the end */
+	uint64		postings;		/* offset: numbers of TID entries (uint32), by rank, then ascending */
+} OmenStoredAttribute;
+
+StaticAssertDecl(sizeof(OmenStoredAttribute) == 56, "on-disk size of OmenStoredAttribute");
+
+/*
  * Start of a row in a tail page; the codec's factors and code follow.  Where
  * codes differ in length, a uint32 with the bytes of the code stands between
- * header and factors.  A row too long for a page begins on a page of its own
+ * header and factors.  If the index has attributes, an index tuple of them
+ * follows the code, and a uint32 with its bytes stands before the factors, last.  A row too long for a page begins on a page of its own
  * and goes on, without gap, on as many more as it needs.
  */
 typedef struct OmenRowHeader
@@ -258,7 +292,8 @@ typedef struct OmenMeta
 	uint32		end_block;		/* blocks from here on belong to nobody */
 	uint32		next_segment_id;
 	uint32		n_segments;
-	uint32		unused2;
+	uint16		n_attributes;	/* key columns after the vector */
+	uint16		unused2;
 	OmenSegment segments[OMEN_MAX_SEGMENTS];
 } OmenMeta;
 

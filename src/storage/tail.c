@@ -32,6 +32,7 @@
 #include "src/storage/extent.h"
 #include "src/storage/page_reader.h"
 
+#include "access/itup.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
@@ -63,39 +64,51 @@ omen_tail_owns_page(Page page, uint32 tail_id, uint32 logical_block)
 
 /* ---- rows as bytes ---- */
 
+/* Header and lengths: what stands before the factors. */
+static inline uint32
+fixed_bytes(const OmenMeta *meta)
+{
+	return sizeof(OmenRowHeader) + (meta->variable_codes ? sizeof(uint32) : 0) +
+		(meta->n_attributes > 0 ? sizeof(uint32) : 0);
+}
+
 static inline uint32
 row_bytes(const OmenMeta *meta, const OmenRow *row)
 {
-	if (meta->variable_codes)
-		return sizeof(OmenRowHeader) + sizeof(uint32) + meta->factor_bytes + row->n_code_bytes;
-	return sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes;
+	return fixed_bytes(meta) + meta->factor_bytes +
+		(meta->variable_codes ? row->n_code_bytes : meta->code_bytes) +
+		(meta->n_attributes > 0 ? row->n_attribute_bytes : 0);
+}
+
+static char *
+write_bytes(char *to, const void *bytes, uint32 n_bytes)
+{
+	if (bytes)
+		memcpy(to, bytes, n_bytes);
+	else
+		memset(to, 0, n_bytes);
+	return to + n_bytes;
 }
 
 static void
 write_row(const OmenMeta *meta, char *to, const OmenRow *row)
 {
-	memcpy(to, &row->header, sizeof(OmenRowHeader));
-	to += sizeof(OmenRowHeader);
+	to = write_bytes(to, &row->header, sizeof(OmenRowHeader));
 	if (meta->variable_codes)
-	{
-		memcpy(to, &row->n_code_bytes, sizeof(uint32));
-		to += sizeof(uint32);
-	}
-	if (row->factors == NULL)
-	{
-		memset(to, 0, meta->factor_bytes + (meta->variable_codes ? 0 : meta->code_bytes));
-		return;
-	}
-	memcpy(to, row->factors, meta->factor_bytes);
-	memcpy(to + meta->factor_bytes, row->code,
-		   meta->variable_codes ? row->n_code_bytes : meta->code_bytes);
+		to = write_bytes(to, &row->n_code_bytes, sizeof(uint32));
+	if (meta->n_attributes > 0)
+		to = write_bytes(to, &row->n_attribute_bytes, sizeof(uint32));
+	to = write_bytes(to, row->factors, meta->factor_bytes);
+	to = write_bytes(to, row->code, meta->variable_codes ? row->n_code_bytes : meta->code_bytes);
+	if (meta->n_attributes > 0)
+		write_bytes(to, row->attributes, row->n_attribute_bytes);
 }
 
 bool
 omen_tail_parse_row(const OmenMeta *meta, const char *from, uint32 available,
 					OmenRow *row, uint32 *n_bytes)
 {
-	uint32		fixed = sizeof(OmenRowHeader) + (meta->variable_codes ? sizeof(uint32) : 0);
+	uint32		fixed = fixed_bytes(meta);
 
 	if (available < fixed)
 		return false;
@@ -103,11 +116,15 @@ omen_tail_parse_row(const OmenMeta *meta, const char *from, uint32 available,
 	row->n_code_bytes = meta->code_bytes;
 	if (meta->variable_codes)
 		memcpy(&row->n_code_bytes, from + sizeof(OmenRowHeader), sizeof(uint32));
-	if (row->n_code_bytes > MaxAllocSize / 2)
+	row->n_attribute_bytes = 0;
+	if (meta->n_attributes > 0)
+		memcpy(&row->n_attribute_bytes, from + fixed - sizeof(uint32), sizeof(uint32));
+	if (row->n_code_bytes > MaxAllocSize / 2 || row->n_attribute_bytes > INDEX_SIZE_MASK)
 		return false;
 	*n_bytes = row_bytes(meta, row);
 	row->factors = from + fixed;
 	row->code = (const uint8 *) from + fixed + meta->factor_bytes;
+	row->attributes = meta->n_attributes > 0 ? (const char *) row->code + row->n_code_bytes : NULL;
 	return true;
 }
 

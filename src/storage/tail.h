@@ -10,13 +10,18 @@
 
 #include "src/storage/column.h"
 
-/* A row to append, or one just read.  factors and code are NULL if it has no code. */
+/*
+ * A row to append, or one just read.  factors and code are NULL if it has no
+ * code.  attributes, of any alignment, is NULL in an index without.
+ */
 typedef struct OmenRow
 {
 	OmenRowHeader header;
 	const void *factors;
 	const uint8 *code;
 	uint32		n_code_bytes;
+	const char *attributes;
+	uint32		n_attribute_bytes;
 } OmenRow;
 
 /* Where an inserting statement is in the tail. */

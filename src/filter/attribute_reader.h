@@ -1,0 +1,64 @@
+/*-------------------------------------------------------------------------
+ *
+ * attribute_reader.h
+ *	  The attributes of a sealed segment: values, ranks and postings.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMEN_ATTRIBUTE_READER_H
+#define OMEN_ATTRIBUTE_READER_H
+
+#include "src/filter/attribute.h"
+#include "src/storage/page_reader.h"
+#include "src/storage/resident.h"
+
+/*
+ * Attributes of a segment (column ATTRIBUTES; page_layout.h has the bytes).
+ * Of each attribute a sorted dictionary of its distinct values; a value's
+ * place there is its rank, and NULL has the rank after the last.  Each TID
+ * entry of the segment has a rank, and each rank its postings: the numbers of
+ * those entries, ascending.
+ */
+typedef struct OmenAttributeReader
+{
+	const OmenAttributes *attributes;
+	const OmenSegment *segment;
+	const char *copy;			/* all bytes in a resident copy, or NULL: read pages */
+	OmenReader	reader;
+	OmenColumnView bytes;
+	uint64		n_bytes;
+	uint64		owners;			/* offset */
+	OmenStoredAttribute *stored;	/* checked against the column's size */
+	char	   *value;			/* memory of the value read last */
+	uint32		value_capacity;
+} OmenAttributeReader;
+
+extern void omen_attribute_reader_open(OmenAttributeReader *reader, Relation index, const OmenMeta *meta,
+									   const OmenSegment *segment, const OmenResident *resident,
+									   const OmenAttributes *attributes);
+extern void omen_attribute_reader_release(OmenAttributeReader *reader);
+
+static inline uint32
+omen_attribute_n_values(const OmenAttributeReader *reader, int attribute)
+{
+	return reader->stored[attribute].n_values;
+}
+
+/* The rank of a TID entry (not of a list or its header). */
+extern uint32 omen_attribute_rank(OmenAttributeReader *reader, int attribute, uint32 entry);
+
+/* A value of the dictionary, good until the next call. */
+extern Datum omen_attribute_value(OmenAttributeReader *reader, int attribute, uint32 rank);
+
+/* Where the postings of a rank begin: those of ranks from .. to are [start(from), start(to + 1)). */
+extern uint32 omen_attribute_posting_start(OmenAttributeReader *reader, int attribute, uint32 rank);
+
+/* Postings from .. from + n - 1. */
+extern void omen_attribute_postings(OmenAttributeReader *reader, int attribute, uint32 from, uint32 n,
+									uint32 *entries);
+
+/* The node that a TID entry belongs to; OMEN_NO_OWNER for one of a row without a code. */
+#define OMEN_NO_OWNER 0xFFFFFFFFU
+extern uint32 omen_attribute_owner(OmenAttributeReader *reader, uint32 entry);
+
+#endif							/* OMEN_ATTRIBUTE_READER_H */
