@@ -201,13 +201,14 @@ finish_segment(BuildState *state, bool more)
 /* ---- reading the table ---- */
 
 static void
-add_row(BuildState *state, ItemPointer tid, Datum value, bool isnull)
+add_row(BuildState *state, ItemPointer tid, const Datum *values, const bool *isnull)
 {
 	OmenSegmentBuilder *builder = state->builder;
 	OmenEncoder *encoder = &state->encoder;
 	MemoryContext old_context = MemoryContextSwitchTo(state->value_context);
-	OmenValueClass value_class = omen_encoder_encode(encoder, value, isnull);
+	OmenValueClass value_class = omen_encoder_encode(encoder, values[0], isnull[0]);
 
+	omen_builder_add_attributes(builder, tid, values + 1, isnull + 1);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(state->value_context);
 	switch (value_class)
@@ -228,7 +229,7 @@ static void
 add_row_of_range(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 				 bool tupleIsAlive, void *arg)
 {
-	add_row(arg, tid, values[0], isnull[0]);
+	add_row(arg, tid, values, isnull);
 }
 
 /* A backend alone finishes the segment in the middle of its scan. */
@@ -245,7 +246,7 @@ add_row_alone(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 		(void) finish_segment(state, true);
 		omen_builder_report_phase(state->builder, OMEN_PHASE_LOAD, 0);
 	}
-	add_row(state, tid, values[0], isnull[0]);
+	add_row(state, tid, values, isnull);
 }
 
 /* Read the table from a block on, alone. */

@@ -16,6 +16,7 @@
 typedef struct InsertState
 {
 	OmenEncoder encoder;
+	OmenAttributes *attributes; /* NULL if there are none */
 	OmenTailCursor cursor;
 	MemoryContext row_context;
 } InsertState;
@@ -33,6 +34,7 @@ insert_state(Relation index, IndexInfo *indexInfo)
 	state = palloc(sizeof(InsertState));
 	omen_tail_cursor_init(&state->cursor, index);
 	omen_encoder_init(&state->encoder, index, state->cursor.meta);
+	state->attributes = omen_am_attributes(index, state->cursor.meta);
 	state->row_context = AllocSetContextCreate(CurrentMemoryContext, "omenvec insert row",
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(old_context);
@@ -60,6 +62,13 @@ omen_am_insert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid
 		.n_code_bytes = coded ? encoder->n_code_bytes : 0
 	};
 
+	if (state->attributes)
+	{
+		IndexTuple	packed = omen_attributes_pack(state->attributes, values + 1, isnull + 1);
+
+		row.attributes = (const char *) packed;
+		row.n_attribute_bytes = IndexTupleSize(packed);
+	}
 	if (omen_tail_append(index, &state->cursor, &row))
 		omen_maintain_after_insert(index, state->cursor.meta, state->cursor.tail.id, state->cursor.block);
 

@@ -223,8 +223,24 @@ omen_am_describe(Relation index, OmenMeta *meta)
 	meta->factor_bytes = codec.factor_bytes;
 	meta->code_bytes = codec.code_bytes;
 	meta->variable_codes = codec.variable;
+	meta->n_attributes = IndexRelationGetNumberOfKeyAttributes(index) - 1;
 	meta->end_block = OMEN_META_BLOCK + 1;
 	meta->next_segment_id = 1;
+}
+
+/* The attributes of an index, in the current memory context; NULL if it has none. */
+OmenAttributes *
+omen_am_attributes(Relation index, const OmenMeta *meta)
+{
+	int			n_attributes = IndexRelationGetNumberOfKeyAttributes(index) - 1;
+
+	if (meta->n_attributes != n_attributes)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" was built with %d attributes and has %d",
+						RelationGetRelationName(index), meta->n_attributes, n_attributes),
+				 errhint("Please REINDEX it.")));
+	return omen_attributes_of(index);
 }
 
 /* Make an encoder, in the current memory context. */

@@ -16,6 +16,7 @@
 
 #include "src/am/am_api.h"
 #include "src/am/graph_host.h"
+#include "src/filter/attribute_reader.h"
 #include "src/storage/blob.h"
 #include "src/storage/page_reader.h"
 #include "src/storage/tail.h"
@@ -23,6 +24,7 @@
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #define FIRST_TID_CAPACITY 256
@@ -88,11 +90,34 @@ row_tid(const OmenRow *row, ItemPointerData *tid)
 }
 
 static void
+add_row_attributes(OmenSegmentBuilder *builder, ItemPointer tid, const OmenRow *row)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "omenvec row attributes",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old_context = MemoryContextSwitchTo(context);
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+
+	if (!omen_attributes_unpack(builder->attributes->attributes, row->attributes,
+								row->n_attribute_bytes, values, isnull))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("a tail of index \"%s\" contains damaged attributes",
+						RelationGetRelationName(builder->index)),
+				 errhint("Please REINDEX it.")));
+	omen_builder_add_attributes(builder, tid, values, isnull);
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+}
+
+static void
 add_row(OmenSegmentBuilder *builder, const OmenRow *row)
 {
 	ItemPointerData tid;
 
 	row_tid(row, &tid);
+	if (builder->attributes)
+		add_row_attributes(builder, &tid, row);
 	if (row->header.flags & OMEN_ROW_NULL)
 		omen_builder_add_null(builder, &tid);
 	else if (row->header.flags & OMEN_ROW_UNDIRECTED)
@@ -160,7 +185,14 @@ typedef struct SegmentReader
 	OmenColumnView codes;
 	OmenColumnView bytes;
 	OmenColumnView tids;
+
+	/* where the attributes of rows that are visited go, or NULL */
+	OmenAttributeTable *table;
+	OmenAttributeReader attributes;
+	uint32	  **numbers;		/* of each attribute's ranks in the table, or NOT_ASKED */
 } SegmentReader;
+
+#define NOT_ASKED 0xFFFFFFFEU
 
 /* The code of the node in hand. */
 typedef struct NodeCode
@@ -171,8 +203,51 @@ typedef struct NodeCode
 } NodeCode;
 
 static void
-open_segment(SegmentReader *segment, const OmenMergeSource *source)
+open_attributes(SegmentReader *segment, const OmenMergeSource *source, OmenAttributeTable *table)
 {
+	int			n = table->attributes->n;
+
+	segment->table = table;
+	omen_attribute_reader_open(&segment->attributes, source->index, source->meta, source->segment, NULL,
+							   table->attributes);
+	segment->numbers = palloc(n * sizeof(uint32 *));
+	for (int i = 0; i < n; i++)
+	{
+		uint64		n_ranks = (uint64) omen_attribute_n_values(&segment->attributes, i) + 1;
+
+		segment->numbers[i] = palloc_extended(n_ranks * sizeof(uint32), MCXT_ALLOC_HUGE);
+		for (uint64 rank = 0; rank < n_ranks; rank++)
+			segment->numbers[i][rank] = NOT_ASKED;
+		segment->numbers[i][n_ranks - 1] = OMEN_NULL_VALUE;
+	}
+}
+
+/* The attributes of a TID entry become those of a row: each value is read once. */
+static void
+add_entry_attributes(SegmentReader *segment, uint32 entry, ItemPointer tid)
+{
+	uint32		numbers[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < segment->table->attributes->n; i++)
+	{
+		uint32		rank = omen_attribute_rank(&segment->attributes, i, entry);
+		uint32	   *number = &segment->numbers[i][rank];
+
+		if (*number == NOT_ASKED)
+			*number = omen_attribute_table_number(segment->table, i,
+												  omen_attribute_value(&segment->attributes, i, rank), false);
+		numbers[i] = *number;
+	}
+	omen_attribute_table_add(segment->table, tid, numbers);
+}
+
+/* table: where the attributes of the rows visited go; NULL for nowhere. */
+static void
+open_segment(SegmentReader *segment, const OmenMergeSource *source, OmenAttributeTable *table)
+{
+	segment->table = NULL;
+	if (table)
+		open_attributes(segment, source, table);
 	omen_reader_init(&segment->reader, source->index);
 	omen_reader_init(&segment->code_reader, source->index);
 	omen_reader_init(&segment->bytes_reader, source->index);
@@ -188,6 +263,8 @@ close_segment(SegmentReader *segment)
 	omen_reader_release(&segment->reader);
 	omen_reader_release(&segment->code_reader);
 	omen_reader_release(&segment->bytes_reader);
+	if (segment->table)
+		omen_attribute_reader_release(&segment->attributes);
 }
 
 static void
@@ -255,6 +332,8 @@ visit_entry(const OmenMergeSource *source, SegmentReader *segment, uint32 entry,
 		return;
 	tid_entry = read_entry(segment, entry);
 	ItemPointerSet(&tid, tid_entry.block, tid_entry.offset);
+	if (segment->table)
+		add_entry_attributes(segment, entry, &tid);
 	visit(arg, &tid);
 }
 
@@ -341,7 +420,7 @@ read_segment(OmenMergeSource *source, OmenSegmentBuilder *builder)
 	SegmentReader segment;
 
 	source->dead = read_dead(source);
-	open_segment(&segment, source);
+	open_segment(&segment, source, builder->attributes);
 	for (uint32 node = 0; node < source->segment->n_nodes; node++)
 	{
 		if (node % NODES_PER_NAP == 0)
@@ -582,7 +661,7 @@ omen_merge_source_begin_carry(OmenMergeSource *source, Relation index, const Ome
 	source->meta = meta;
 	source->segment = segment;
 	source->dead = read_dead(source);
-	open_segment(&reader, source);
+	open_segment(&reader, source, builder->attributes);
 	read_lists(source, &reader, builder);
 	close_segment(&reader);
 }
@@ -598,7 +677,7 @@ omen_merge_source_carry(OmenMergeSource *source, OmenSegmentBuilder *builder)
 	SegmentReader segment;
 	OmenRecords records;
 
-	open_segment(&segment, source);
+	open_segment(&segment, source, builder->attributes);
 	carry_tids(source, &segment, &tids);
 	omen_row_set_make_room(builder->team, codec, &builder->rows, carried->n_nodes);
 	memcpy(builder->rows.tids, tids.tids, carried->n_nodes * sizeof(ItemPointerData));
@@ -625,7 +704,7 @@ late_deaths_of_segment(OmenMergeSource *source, OmenTidSet *set)
 	uint32		n_words = omen_column_count(source->segment, OMEN_COLUMN_DEAD);
 	SegmentReader segment;
 
-	open_segment(&segment, source);
+	open_segment(&segment, source, NULL);
 	for (uint32 word = 0; word < n_words; word++)
 	{
 		uint64		late = now[word] & ~source->dead[word];

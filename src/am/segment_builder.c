@@ -93,12 +93,21 @@ row_bytes(const OmenCodec *codec, const OmenGraphParams *params)
 	return Max(gathering, linking);
 }
 
+/* What its attributes cost, besides. */
+static size_t
+attribute_bytes(const OmenMeta *meta)
+{
+	if (meta->n_attributes == 0)
+		return 0;
+	return OMEN_ATTRIBUTE_ROW_MEMORY + meta->n_attributes * OMEN_ATTRIBUTE_MEMORY;
+}
+
 size_t
 omen_builder_row_bytes(const OmenMeta *meta, const OmenCodec *codec)
 {
 	OmenGraphParams params = {.m = meta->m,.ef_construction = meta->ef_construction};
 
-	return row_bytes(codec, &params);
+	return row_bytes(codec, &params) + attribute_bytes(meta);
 }
 
 /*
@@ -120,14 +129,64 @@ omen_builder_create(Relation index, const OmenMeta *meta, const OmenCodec *codec
 	if (report_progress)
 		team->team.host.tick = host_tick_progress;
 	omen_collector_init(&builder->collector, codec, limit ? limit : &no_limit);
+	if (meta->n_attributes > 0)
+		builder->attributes = omen_attribute_table_create(omen_am_attributes(index, meta));
 	return builder;
 }
 
-/* Bring the rows of all members together: see omen_collector_gather(). */
+/* ---- gathering ---- */
+
+/* The leader gets what the others have, one after the other. */
+static void
+gather_attributes(OmenBuildTeam *team, void *arg)
+{
+	OmenSegmentBuilder *builder = arg;
+	OmenAttributeTable *table = builder->attributes;
+	int			n_members = team->team.n_members;
+	Size	   *bytes = team->team.share(team, n_members * sizeof(Size));
+	char	   *serialized;
+
+	bytes[team->team.member] = omen_attribute_table_serialized_bytes(table);
+	team->team.barrier(team);
+	for (int member = 1; member < n_members; member++)
+	{
+		serialized = team->team.share(team, bytes[member]);
+		if (team->team.member == member)
+			omen_attribute_table_serialize(table, serialized);
+		team->team.barrier(team);
+		if (omen_team_leads(&team->team))
+			omen_attribute_table_absorb(table, serialized);
+		team->team.unshare(team, serialized);
+	}
+	team->team.unshare(team, bytes);
+}
+
+static bool
+bring_together(OmenSegmentBuilder *builder, bool more)
+{
+	OmenBuildTeam *team = builder->team;
+
+	if (builder->attributes && team->team.n_members > 1 &&
+		!omen_build_team_try(team, gather_attributes, builder))
+	{
+		omen_collector_reset(&builder->collector);
+		return false;
+	}
+	return omen_collector_gather(&builder->collector, team, more, &builder->rows);
+}
+
+/*
+ * Bring the rows of all members together, and their attributes to the leader:
+ * see omen_collector_gather().
+ */
 bool
 omen_builder_gather(OmenSegmentBuilder *builder, bool more)
 {
-	return omen_collector_gather(&builder->collector, builder->team, more, &builder->rows);
+	bool		done = bring_together(builder, more);
+
+	if (builder->attributes && (!done || !omen_team_leads(&builder->team->team)))
+		omen_attribute_table_reset(builder->attributes);
+	return done;
 }
 
 /* ---- folding ---- */
@@ -567,6 +626,9 @@ write_segment(Sealing *sealing, uint32 *segment_id)
 	memcpy(&content.curve, &sealing->curve, sizeof(sealing->curve));
 	written = omen_segment_write(builder->index, builder->meta, &content, segment_id);
 	omen_content_end(&source);
+	if (builder->attributes)
+		omen_attribute_table_forget(builder->attributes,
+									builder->rows.more ? builder->rows.last_block : MaxBlockNumber);
 	return written;
 }
 

@@ -11,6 +11,7 @@
 #include "src/am/am.h"
 #include "src/am/build_team.h"
 #include "src/am/row_collector.h"
+#include "src/filter/attribute_table.h"
 #include "src/graph/graph_build.h"
 
 typedef enum OmenBuildPhase
@@ -58,6 +59,7 @@ typedef struct OmenSegmentBuilder
 	bool		report_progress;
 	OmenRowCollector collector; /* this member's rows */
 	OmenRowSet	rows;			/* all rows, once gathered; after folding, nodes */
+	OmenAttributeTable *attributes; /* of this member's rows; the leader's, once gathered, of all; or NULL */
 	OmenCarried *carried;		/* what the first of them are, or NULL; for a team of one */
 } OmenSegmentBuilder;
 
@@ -87,6 +89,15 @@ static inline void
 omen_builder_add_undirected(OmenSegmentBuilder *builder, ItemPointer tid)
 {
 	omen_collector_add_undirected(&builder->collector, tid);
+}
+
+/* The attributes of a row, if the index has any. */
+static inline void
+omen_builder_add_attributes(OmenSegmentBuilder *builder, ItemPointer tid, const Datum *values,
+							const bool *isnull)
+{
+	if (builder->attributes)
+		omen_attribute_table_add_values(builder->attributes, tid, values, isnull);
 }
 
 /* Of the rows gathered. */

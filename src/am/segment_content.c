@@ -221,6 +221,9 @@ content_record(void *arg, OmenColumnId column, uint32 record, const void **head,
 			*body = routing->terms.nodes + (size_t) record * OMEN_TERM_NODES;
 			break;
 		case OMEN_COLUMN_ATTRIBUTES:
+			*body = source->attributes.bytes + (size_t) record * OMEN_CHUNK_BYTES;
+			break;
+		case OMEN_COLUMN_REFINE:
 		case OMEN_COLUMN_DEAD:
 			Assert(false);		/* written by the segment writer itself */
 			break;
@@ -239,6 +242,12 @@ omen_content_init(OmenSegmentContent *content, OmenContentSource *source,
 	source->n_nodes = folded->n_nodes;
 	source->head = palloc(builder->codec->factor_bytes + sizeof(uint32));
 	make_tid_column(builder, folded, &source->tids);
+	if (builder->attributes)
+	{
+		omen_attribute_table_sort(builder->attributes);
+		omen_attribute_image_make(&source->attributes, builder->attributes, source->tids.entries,
+								  source->tids.n, source->n_nodes);
+	}
 	if (builder->codec->variable)
 		lay_out_bytes(source);
 
@@ -250,6 +259,7 @@ omen_content_init(OmenSegmentContent *content, OmenContentSource *source,
 	content->n_samples = routing->n_samples;
 	content->n_chunks = count_chunks(source);
 	content->n_terms = routing->terms.n_records;
+	content->n_attribute_chunks = source->attributes.n_chunks;
 	content->null_list = source->tids.null_list;
 	content->undirected_list = source->tids.undirected_list;
 	content->record = content_record;
@@ -262,6 +272,8 @@ omen_content_end(OmenContentSource *source)
 {
 	pfree(source->head);
 	omen_host_release(source->tids.entries);
+	if (source->attributes.bytes)
+		pfree(source->attributes.bytes);
 	if (source->offsets)
 	{
 		omen_host_release(source->offsets);

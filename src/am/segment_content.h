@@ -9,6 +9,7 @@
 #define OMEN_SEGMENT_CONTENT_H
 
 #include "src/am/segment_builder.h"
+#include "src/filter/attribute_image.h"
 #include "src/storage/segment_writer.h"
 
 /* After folding, the builder's rows are nodes. */
@@ -37,6 +38,8 @@ typedef struct OmenContentSource
 	const uint32 *links;
 	uint32		n_nodes;
 	char	   *head;			/* of a routing record */
+
+	OmenAttributeImage attributes;	/* of no chunks if there are none */
 
 	/* codes of variable length: nodes, then centres, one after the other */
 	uint64	   *offsets;		/* where each begins, and the end */

@@ -68,9 +68,8 @@ extern OmenAttributes *omen_attributes_of(Relation index);
 extern IndexTuple omen_attributes_pack(const OmenAttributes *attributes, const Datum *values, const bool *isnull);
 
 /*
- * And back.  Values by reference point into the tuple.  The caller has checked
- * that n_bytes of memory, MAXALIGNed, are there; false if they are no tuple
- * of so many bytes.
+ * And back, from memory of any alignment; values by reference point into a
+ * palloc'd copy.  False if the bytes are damaged.
  */
 extern bool omen_attributes_unpack(const OmenAttributes *attributes, const char *packed, uint32 n_bytes,
 								   Datum *values, bool *isnull);

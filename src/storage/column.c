@@ -42,6 +42,7 @@ omen_column_shape(const OmenMeta *meta, OmenColumnId column, OmenColumnShape *sh
 			shape->body_bytes = sizeof(uint64);
 			break;
 		case OMEN_COLUMN_BYTES:
+		case OMEN_COLUMN_REFINE:
 		case OMEN_COLUMN_ATTRIBUTES:
 			shape->head_bytes = 0;
 			shape->body_bytes = OMEN_CHUNK_BYTES;
@@ -107,6 +108,8 @@ omen_column_count(const OmenSegment *segment, OmenColumnId column)
 			return segment->n_chunks;
 		case OMEN_COLUMN_TERMS:
 			return segment->n_terms;
+		case OMEN_COLUMN_REFINE:
+			return 0;
 		case OMEN_COLUMN_ATTRIBUTES:
 			return segment->columns[column - 1].n_blocks;	/* a chunk a page */
 	}

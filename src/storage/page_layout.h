@@ -104,7 +104,8 @@ typedef enum OmenColumnId
 	OMEN_COLUMN_SAMPLES = 6,
 	OMEN_COLUMN_BYTES = 7,
 	OMEN_COLUMN_TERMS = 8,
-	OMEN_COLUMN_ATTRIBUTES = 10	/* 9 is kept for finer codes */
+	OMEN_COLUMN_REFINE = 9,		/* kept for finer codes */
+	OMEN_COLUMN_ATTRIBUTES = 10
 } OmenColumnId;
 
 #define OMEN_N_COLUMNS		10
@@ -168,8 +169,8 @@ typedef struct OmenStoredAttribute
 	uint32		rank_bytes;		/* of a rank: 1, 2 or 4 */
 	uint32		value_bytes;	/* of a value of fixed length, as it is in a tuple; else 0 */
 	uint32		unused;
-	uint64		values;			/* offset: values, ascending; those of variable length MAXALIGNed */
-	uint64		value_starts;	/* offset: n_values + 1 offsets (uint64) from `values` on; 0 if of fixed length */
+	uint64		values;			/* offset: values, ascending; those of variable length 8-aligned */
+	uint64		value_places;	/* offset: n_values + 1 OmenValuePlace, the last is the end; 0 if of fixed length */
 	uint64		ranks;			/* offset: of each TID entry; of list headers and references 0 */
 	uint64		posting_starts; /* offset: for ranks 0 .. n_values + 1 (uint32), the last is the end */
 	uint64		postings;		/* offset: numbers of TID entries (uint32), by rank, then ascending */
@@ -178,10 +179,25 @@ typedef struct OmenStoredAttribute
 StaticAssertDecl(sizeof(OmenStoredAttribute) == 56, "on-disk size of OmenStoredAttribute");
 
 /*
+ * A value of variable length has a checksum: what operators do with damaged
+ * arrays or documents is not bounded by their length.
+ */
+typedef struct OmenValuePlace
+{
+	uint32		start;			/* from `values` on, in units of 8 bytes */
+	uint32		checksum;		/* CRC-32C of the bytes from here to the next place; 0 at the end */
+} OmenValuePlace;
+
+StaticAssertDecl(sizeof(OmenValuePlace) == 8, "on-disk size of OmenValuePlace");
+
+#define OMEN_VALUE_ALIGNMENT 8
+
+/*
  * Start of a row in a tail page; the codec's factors and code follow.  Where
  * codes differ in length, a uint32 with the bytes of the code stands between
  * header and factors.  If the index has attributes, an index tuple of them
- * follows the code, and a uint32 with its bytes stands before the factors, last.  A row too long for a page begins on a page of its own
+ * follows the code, and a uint32 with its bytes stands before the factors, last.
+ * In place of a TID that tuple has the CRC-32C of all after it.  A row too long for a page begins on a page of its own
  * and goes on, without gap, on as many more as it needs.
  */
 typedef struct OmenRowHeader

@@ -170,6 +170,7 @@ fill_descriptor(const OmenMeta *meta, const OmenSegmentContent *content, OmenSeg
 	segment->n_samples = content->n_samples;
 	segment->n_chunks = content->n_chunks;
 	segment->n_terms = content->n_terms;
+	segment->columns[OMEN_COLUMN_ATTRIBUTES - 1].n_blocks = content->n_attribute_chunks;
 	segment->n_renewed = content->n_renewed;
 	segment->curve = content->curve;
 	segment->null_list = content->null_list;

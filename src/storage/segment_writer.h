@@ -20,6 +20,7 @@ typedef struct OmenSegmentContent
 	uint32		n_samples;
 	uint32		n_chunks;
 	uint32		n_terms;
+	uint32		n_attribute_chunks;
 	uint32		null_list;
 	uint32		undirected_list;
 	uint32		n_renewed;
