@@ -243,14 +243,26 @@ same_value(Datum a, Datum b)
 		memcmp(left, right, VARSIZE(left)) == 0;
 }
 
+/* Is a key a condition on spheres?  Of one of several, only the executor knows what it says. */
+static bool
+is_sphere_key(const ScanKeyData *key)
+{
+	return key->sk_attno == 1 && (key->sk_flags & (SK_SEARCHNULL | SK_SEARCHNOTNULL)) == 0;
+}
+
 /* The centre of a scan's first sphere: the query of a scan without ORDER BY. */
 bool
 omen_range_center(IndexScanDesc scan, Datum *center)
 {
-	double		radius;
+	for (int i = 0; i < scan->numberOfKeys; i++)
+	{
+		const ScanKeyData *key = &scan->keyData[i];
+		double		radius;
 
-	return scan->numberOfKeys > 0 && (scan->keyData[0].sk_flags & SK_ISNULL) == 0 &&
-		omen_sphere_read(scan->keyData[0].sk_argument, center, &radius);
+		if (is_sphere_key(key) && (key->sk_flags & (SK_ISNULL | SK_SEARCHARRAY)) == 0)
+			return omen_sphere_read(key->sk_argument, center, &radius);
+	}
+	return false;
 }
 
 /*
@@ -260,7 +272,7 @@ omen_range_center(IndexScanDesc scan, Datum *center)
 OmenRange
 omen_range_read(IndexScanDesc scan)
 {
-	OmenRange	range = {.limited = false, .empty = false, .radius = INFINITY};
+	OmenRange	range = {.limited = false, .empty = false, .recheck = false, .radius = INFINITY};
 	bool		has_query;
 	Datum		query;
 
@@ -278,6 +290,11 @@ omen_range_read(IndexScanDesc scan)
 		Datum		center;
 		double		radius;
 
+		if (!is_sphere_key(key))
+			continue;
+		range.recheck = true;	/* a sphere is known by its bounds only */
+		if ((key->sk_flags & (SK_ISNULL | SK_SEARCHARRAY)) == SK_SEARCHARRAY)
+			continue;
 		if ((key->sk_flags & SK_ISNULL) != 0 || !omen_sphere_read(key->sk_argument, &center, &radius))
 			range.empty = true; /* the operator is strict */
 		else if (has_query && !isnan(radius) && same_value(center, query))

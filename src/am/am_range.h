@@ -17,6 +17,7 @@ typedef struct OmenRange
 {
 	bool		limited;		/* no row beyond the radius is wanted */
 	bool		empty;			/* no row at all is */
+	bool		recheck;		/* only the executor knows whether a row is wanted */
 	double		radius;			/* INFINITY unless limited */
 } OmenRange;
 

@@ -16,6 +16,10 @@
  * A scan with a radius (am_range.c) ends when the next candidate's bound is
  * beyond it, and its later rounds look no farther than that.
  *
+ * Of a scan with conditions on attributes only rows that fulfil them leave,
+ * so that the executor need not look at them again; each source sees to that
+ * for its candidates, and lists of rows are tested one by one.
+ *
  * Rows whose distance is NaN or NULL whatever the query come last, as they do
  * in a sort.
  *
@@ -76,6 +80,11 @@ typedef struct OmenScan
 	OmenReader	reader;
 	OmenReader	bytes_reader;
 	OmenSearch *searches[OMEN_MAX_SEGMENTS];	/* made when first needed */
+
+	OmenAttributes *attributes; /* NULL: the index has none */
+	OmenFilter *filter;			/* NULL: all rows pass */
+	bool		wants_vectors;	/* no condition that the vector be NULL */
+	bool		wants_nulls;	/* no condition that it be not */
 
 	OmenScanPhase	phase;
 	OmenRange	range;
@@ -244,6 +253,7 @@ read_directory(IndexScanDesc scan, OmenScan *state)
 		omen_meta_read(index, state->meta);
 		state->heap_blocks = RelationGetNumberOfBlocks(scan->heapRelation);
 		omen_encoder_init(&state->encoder, index, state->meta);
+		state->attributes = omen_attributes_of(index);
 		state->query = state->host.alloc(state->host.arg, state->encoder.codec.query_bytes);
 		MemoryContextSwitchTo(old_context);
 	}
@@ -268,6 +278,32 @@ prepare_query(IndexScanDesc scan, OmenScan *state)
 	state->query_class = omen_encoder_read(&state->encoder, query, isnull);
 	if (state->query_class == OMEN_VALUE_CODED)
 		state->encoder.codec.query_from_vector(&state->encoder.codec, state->query, state->encoder.value);
+}
+
+/* Read the conditions on attributes, and those on the vector that are none of distance. */
+static void
+prepare_filter(IndexScanDesc scan, OmenScan *state)
+{
+	state->filter = omen_filter_create(scan->indexRelation, state->attributes, scan->keyData,
+									   scan->numberOfKeys);
+	state->wants_vectors = state->wants_nulls = true;
+	for (int i = 0; i < scan->numberOfKeys; i++)
+	{
+		if (scan->keyData[i].sk_attno != 1)
+			continue;
+		if (scan->keyData[i].sk_flags & SK_SEARCHNULL)
+			state->wants_vectors = false;
+		else if (scan->keyData[i].sk_flags & SK_SEARCHNOTNULL)
+			state->wants_nulls = false;
+	}
+}
+
+/* Is it known beforehand that no row is wanted? */
+static bool
+is_empty(const OmenScan *state)
+{
+	return state->range.empty || (state->filter && omen_filter_is_empty(state->filter)) ||
+		(!state->wants_vectors && (!state->wants_nulls || state->range.limited));
 }
 
 /* Open the sealed segments, largest first, and the tails of the directory. */
@@ -296,7 +332,7 @@ open_sources(IndexScanDesc scan, OmenScan *state)
 
 	state->tails = palloc(state->n_tails * sizeof(OmenScanTail));
 	for (int i = 0; i < state->n_tails; i++)
-		omen_scan_tail_open(&state->tails[i], index, state->meta, tails[i], codec, query);
+		omen_scan_tail_open(&state->tails[i], index, state->meta, tails[i], codec, query, state->filter);
 
 	state->segments = palloc(state->n_segments * sizeof(OmenScanSegment));
 	state->parked = palloc0(state->n_segments * sizeof(OmenPool));
@@ -306,8 +342,16 @@ open_sources(IndexScanDesc scan, OmenScan *state)
 		if (state->searches[i] == NULL)
 			state->searches[i] = omen_search_create(&state->host);
 		omen_scan_segment_open(&state->segments[i], index, state->meta, sealed[i], codec,
-							   query, &state->reader, &state->bytes_reader, state->searches[i]);
+							   query, state->filter, &state->reader, &state->bytes_reader, state->searches[i]);
 	}
+}
+
+static void
+enter_phase(OmenScan *state, OmenScanPhase phase)
+{
+	state->phase = phase;
+	state->source = 0;
+	state->source_position = 0;
 }
 
 static void
@@ -323,16 +367,20 @@ start(IndexScanDesc scan, OmenScan *state)
 	pgstat_count_index_scan(scan->indexRelation);
 	read_directory(scan, state);
 	prepare_query(scan, state);
+	prepare_filter(scan, state);
 	state->range = omen_range_read(scan);
 	state->slack = 0;
-	if (!state->range.empty)
+	state->phase = PHASE_END;
+	if (!is_empty(state))
+	{
 		open_sources(scan, state);
+		enter_phase(state, state->wants_vectors ? PHASE_STREAM : PHASE_NULLS);
+	}
 	state->tail_ef = omen_am_base_ef();
 	state->horizon = -INFINITY;
 	state->n_rounds = 0;
 	state->n_returned = 0;
 	state->last_bound = -INFINITY;
-	state->phase = state->range.empty ? PHASE_END : PHASE_STREAM;
 	MemoryContextSwitchTo(old_context);
 }
 
@@ -554,7 +602,7 @@ return_tid(IndexScanDesc scan, OmenScan *state, const ItemPointerData *tid, doub
 						RelationGetRelationName(scan->indexRelation)),
 				 errhint("Please REINDEX it.")));
 	scan->xs_heaptid = *tid;
-	scan->xs_recheck = scan->numberOfKeys > 0;	/* a sphere is known by its bounds only */
+	scan->xs_recheck = state->range.recheck;
 	scan->xs_recheckorderby = true;
 	state->n_returned++;
 	set_order(scan, state, bound);
@@ -594,7 +642,7 @@ begin_list(OmenScan *state, OmenScanSegment *segment, uint32 list, double bound)
 	state->list_bound = bound;
 }
 
-/* The next living entry of the list in hand. */
+/* The next entry of the list in hand that lives and passes. */
 static bool
 return_from_list(IndexScanDesc scan, OmenScan *state)
 {
@@ -605,7 +653,8 @@ return_from_list(IndexScanDesc scan, OmenScan *state)
 
 		CHECK_FOR_INTERRUPTS();
 		state->list_left--;
-		if (return_entry(scan, state, state->list_segment, number, entry, state->list_bound))
+		if (omen_scan_segment_passes(state->list_segment, number) &&
+			return_entry(scan, state, state->list_segment, number, entry, state->list_bound))
 			return true;
 	}
 	return false;
@@ -694,6 +743,7 @@ return_without_distance(IndexScanDesc scan, OmenScan *state)
 		{
 			OmenScanTail *tail = &state->tails[state->source - state->n_segments];
 
+			omen_scan_tail_read(tail);
 			if (state->source_position < (nulls ? tail->n_nulls : tail->n_undirected))
 				return return_tid(scan, state,
 								  &(nulls ? tail->nulls : tail->undirected)[state->source_position++], 0);
@@ -703,14 +753,6 @@ return_without_distance(IndexScanDesc scan, OmenScan *state)
 		}
 		return false;
 	}
-}
-
-static void
-enter_phase(OmenScan *state, OmenScanPhase phase)
-{
-	state->phase = phase;
-	state->source = 0;
-	state->source_position = 0;
 }
 
 bool
@@ -733,7 +775,7 @@ omen_am_gettuple(IndexScanDesc scan, ScanDirection dir)
 	{
 		if (return_without_distance(scan, state))
 			return true;
-		enter_phase(state, PHASE_NULLS);
+		enter_phase(state, state->wants_nulls ? PHASE_NULLS : PHASE_END);
 	}
 	if (state->phase == PHASE_NULLS)
 	{

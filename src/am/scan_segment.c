@@ -24,12 +24,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* Comparing all codes of so small a segment costs no more than a search. */
-#define EXHAUSTIVE_NODES 1024
-
-/* From this share of the nodes on, a beam costs more than comparing all. */
-#define EXHAUSTIVE_SHARE 8
-
 /* Keys computed between two looks at interrupts. */
 #define KEY_BATCH 64
 
@@ -142,7 +136,10 @@ resident_column_keys(OmenScanSegment *scan, OmenColumnId column,
 static void
 resident_keys(OmenNodeSource *source, const uint32 *nodes, int n, float *out)
 {
-	resident_column_keys((OmenScanSegment *) source, OMEN_COLUMN_CODES, nodes, n, out);
+	OmenScanSegment *scan = (OmenScanSegment *) source;
+
+	scan->n_distances += n;
+	resident_column_keys(scan, OMEN_COLUMN_CODES, nodes, n, out);
 }
 
 /* ---- the node source over pages ---- */
@@ -230,6 +227,7 @@ column_keys(OmenScanSegment *scan, const OmenColumnView *view,
 	const void *heads[OMEN_READER_BATCH];
 	const void *bodies[OMEN_READER_BATCH];
 
+	scan->n_distances += n;
 	if (scan->resident)
 	{
 		resident_column_keys(scan, view->column, records, n, out);
@@ -261,6 +259,83 @@ source_keys(OmenNodeSource *source, const uint32 *nodes, int n, float *out)
 	column_keys(scan, &scan->codes, nodes, n, out);
 }
 
+/* ---- the same for nodes that pass a filter ---- */
+
+/* Does an entry of a list of TIDs pass? */
+static bool
+list_passes(OmenScanSegment *scan, uint32 list)
+{
+	OmenTidEntry header = omen_scan_segment_tid(scan, list);
+
+	if (header.kind != OMEN_TID_HEADER || header.block > scan->tids.n_records - list - 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("list of TIDs in segment %u of index \"%s\" is damaged",
+						scan->segment->id, RelationGetRelationName(scan->reader->index)),
+				 errhint("Please REINDEX it.")));
+	for (uint32 i = 0; i < header.block; i++)
+	{
+		if (omen_segment_filter_passes(scan->filter, list + 1 + i))
+			return true;
+		if (i % KEY_BATCH == 0)
+			CHECK_FOR_INTERRUPTS();
+	}
+	return false;
+}
+
+/* Has a node a row that passes? */
+static bool
+node_passes(OmenScanSegment *scan, uint32 node)
+{
+	if (scan->segment->n_tid_entries > scan->segment->n_nodes)
+	{
+		OmenTidEntry entry = omen_scan_segment_tid(scan, node);
+
+		if (entry.kind == OMEN_TID_LIST)
+			return list_passes(scan, entry.block);
+	}
+	return omen_segment_filter_passes(scan->filter, node);
+}
+
+static int
+source_select(OmenNodeSource *source, uint32 *nodes, int n)
+{
+	OmenScanSegment *scan = (OmenScanSegment *) source;
+	uint32		others[OMEN_MAX_LINKS];
+	int			n_wanted = 0;
+	int			n_others = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (node_passes(scan, nodes[i]))
+			nodes[n_wanted++] = nodes[i];
+		else
+			others[n_others++] = nodes[i];
+	}
+	memcpy(nodes + n_wanted, others, n_others * sizeof(uint32));
+	omen_segment_filter_release(scan->filter);
+	return n_wanted;
+}
+
+static void
+resident_prefetch_links_only(OmenNodeSource *source, uint32 node)
+{
+	OmenScanSegment *scan = (OmenScanSegment *) source;
+
+	prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_NODES, node),
+				   scan->nodes.shape.body_bytes);
+}
+
+static void
+resident_prefetch_codes_only(OmenNodeSource *source, const uint32 *nodes, int n)
+{
+	OmenScanSegment *scan = (OmenScanSegment *) source;
+	uint32		n_bytes = Min(scan->resident->strides[OMEN_COLUMN_CODES - 1], PREFETCH_MAX_BYTES);
+
+	for (int i = 0; i < n; i++)
+		prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_CODES, nodes[i]), n_bytes);
+}
+
 static const OmenNodeSource page_source = {
 	.prefetch_links = source_prefetch_links,
 	.links = source_links,
@@ -273,6 +348,22 @@ static const OmenNodeSource resident_source = {
 	.links = resident_links,
 	.prefetch_codes = resident_prefetch_codes,
 	.keys = resident_keys
+};
+
+static const OmenNodeSource selecting_page_source = {
+	.prefetch_links = source_prefetch_links,
+	.links = source_links,
+	.prefetch_codes = source_prefetch_codes,
+	.keys = source_keys,
+	.select = source_select
+};
+
+static const OmenNodeSource selecting_resident_source = {
+	.prefetch_links = resident_prefetch_links_only,
+	.links = resident_links,
+	.prefetch_codes = resident_prefetch_codes_only,
+	.keys = resident_keys,
+	.select = source_select
 };
 
 /* ---- routing: where to begin ---- */
@@ -414,12 +505,11 @@ find_routing_seeds(OmenScanSegment *scan, OmenCandidate *seeds)
 void
 omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *meta,
 					   const OmenSegment *segment, const OmenCodec *codec,
-					   const OmenQuery *query, OmenReader *reader, OmenReader *bytes_reader,
-					   OmenSearch *search)
+					   const OmenQuery *query, OmenFilter *filter, OmenReader *reader,
+					   OmenReader *bytes_reader, OmenSearch *search)
 {
 	memset(scan, 0, sizeof(*scan));
 	scan->resident = omen_resident_attach(index, segment);
-	scan->source = scan->resident ? resident_source : page_source;
 	scan->segment = segment;
 	scan->codec = codec;
 	scan->query = query;
@@ -429,6 +519,10 @@ omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *me
 	scan->context = CurrentMemoryContext;
 	omen_am_segment_curve(segment, &scan->curve);
 	(void) omen_am_segment_beams(segment, scan->class_ef);
+	for (int class = 0; class < OMEN_CURVE_CLASSES; class++)
+		scan->usual_ef += scan->class_ef[class];
+	scan->usual_ef = Max(scan->usual_ef / OMEN_CURVE_CLASSES, 1);
+	scan->share = 1;
 	omen_column_view(&scan->codes, index, meta, segment, OMEN_COLUMN_CODES);
 	omen_column_view(&scan->nodes, index, meta, segment, OMEN_COLUMN_NODES);
 	omen_column_view(&scan->tids, index, meta, segment, OMEN_COLUMN_TIDS);
@@ -437,6 +531,12 @@ omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *me
 	omen_column_view(&scan->samples, index, meta, segment, OMEN_COLUMN_SAMPLES);
 	omen_column_view(&scan->bytes, index, meta, segment, OMEN_COLUMN_BYTES);
 	omen_column_view(&scan->terms, index, meta, segment, OMEN_COLUMN_TERMS);
+	if (filter)
+	{
+		scan->filter = palloc(sizeof(OmenSegmentFilter));
+		omen_segment_filter_open(scan->filter, filter, index, meta, segment, scan->resident);
+		scan->share = scan->filter->share;
+	}
 }
 
 static void
@@ -468,28 +568,47 @@ returned_bitmap(OmenScanSegment *scan)
 	return bitmap;
 }
 
-/* Put every node that has not been returned into the pool. */
+/* Nodes with their keys into the pool, but for those returned. */
+static void
+add_to_pool(OmenScanSegment *scan, const uint64 *returned, uint32 *nodes, int n)
+{
+	float		keys[KEY_BATCH] = {0};
+	int			n_left = 0;
+
+	for (int i = 0; i < n; i++)
+		if (returned == NULL || ((returned[nodes[i] / 64] >> (nodes[i] % 64)) & 1) == 0)
+			nodes[n_left++] = nodes[i];
+	if (scan->query)
+		column_keys(scan, &scan->codes, nodes, n_left, keys);
+	for (int i = 0; i < n_left; i++)
+		omen_pool_add(&scan->pool, keys[i], nodes[i]);
+}
+
+/* Put every node that passes and has not been returned into the pool. */
 static void
 fill_pool(OmenScanSegment *scan)
 {
 	uint64	   *returned = returned_bitmap(scan);
+	uint32	   *listed = NULL;
 	uint32		n_nodes = scan->segment->n_nodes;
 
+	if (scan->filter)
+		n_nodes = omen_segment_filter_nodes(scan->filter, &listed);
 	for (uint32 first = 0; first < n_nodes; first += KEY_BATCH)
 	{
 		uint32		nodes[KEY_BATCH];
-		float		keys[KEY_BATCH] = {0};
-		int			count = 0;
+		int			n = Min(n_nodes - first, KEY_BATCH);
 
 		CHECK_FOR_INTERRUPTS();
-		for (uint32 node = first; node < Min(first + KEY_BATCH, n_nodes); node++)
-			if (returned == NULL || ((returned[node / 64] >> (node % 64)) & 1) == 0)
-				nodes[count++] = node;
-		if (scan->query)
-			column_keys(scan, &scan->codes, nodes, count, keys);
-		for (int i = 0; i < count; i++)
-			omen_pool_add(&scan->pool, keys[i], nodes[i]);
+		for (int i = 0; i < n; i++)
+			nodes[i] = listed ? listed[first + i] : first + i;
+		if (listed && scan->resident)
+			resident_prefetch_codes_only(&scan->source, listed + first + n,
+										 Min(n_nodes - first - n, KEY_BATCH));
+		add_to_pool(scan, returned, nodes, n);
 	}
+	if (listed)
+		pfree(listed);
 	if (returned)
 		pfree(returned);
 }
@@ -501,19 +620,28 @@ run_search(OmenScanSegment *scan)
 		CHECK_FOR_INTERRUPTS();
 }
 
+/* How many nodes a search has to keep for the candidates that the round wants. */
+static uint32
+beam_of(const OmenScanSegment *scan, OmenScanWay way)
+{
+	if (scan->filter == NULL)
+		return scan->ef;
+	return (uint32) Min(omen_scan_beam(scan, way, scan->ef), OMEN_MAX_ROUND);
+}
+
 /* The first candidates tell how hard the query is: if need be, search on with a wider beam. */
 static void
-widen_search(OmenScanSegment *scan, float bound)
+widen_search(OmenScanSegment *scan, OmenScanWay way, float bound)
 {
 	const OmenCandidate *found;
 	int			n = omen_search_results(scan->search, &found);
 	float		key = n < OMEN_CURVE_K ? bound : Min(found[OMEN_CURVE_K - 1].key, bound);
-	uint32		ef = scan->class_ef[omen_curve_class(&scan->curve, key)];
+	uint32		begun_ef = scan->ef;
 
-	if (ef <= scan->ef)
+	scan->ef = Max(scan->ef, scan->class_ef[omen_curve_class(&scan->curve, key)]);
+	if (beam_of(scan, way) <= begun_ef)
 		return;
-	scan->ef = ef;
-	omen_search_widen(scan->search, ef);
+	omen_search_widen(scan->search, beam_of(scan, way));
 	run_search(scan);
 }
 
@@ -531,32 +659,88 @@ next_width(const OmenScanSegment *scan)
 	return scan->class_ef[0];
 }
 
-/* A search round; 0 candidates if the graph has no more to give. */
-static int
-search_next(OmenScanSegment *scan, float bound, const OmenCandidate **candidates)
+/* Among so many starting points one will lead to the query. */
+#define LEAST_SEEDS 8
+#define SAMPLE_SEEDS 64
+
+/*
+ * Starting points that pass: of the routing table's, or behind them; if there
+ * are few, the query may lie where hardly any node passes: then from anywhere.
+ */
+static void
+seed_walk(OmenScanSegment *scan, const OmenCandidate *seeds, int n)
 {
-	bool		first = !scan->begun;
-	int			n;
+	uint32		nodes[Max(OMEN_ROUTING_PROBES * OMEN_ROUTING_SEEDS + OMEN_TERM_SEEDS, SAMPLE_SEEDS)];
 
-	if (!scan->begun)
-	{
-		OmenCandidate seeds[OMEN_ROUTING_PROBES * OMEN_ROUTING_SEEDS + OMEN_TERM_SEEDS];
-		int			n_seeds = find_routing_seeds(scan, seeds);
+	for (int i = 0; i < n; i++)
+		nodes[i] = seeds[i].node;
+	omen_search_meet(scan->search, nodes, n);
+	if (omen_search_n_results(scan->search) < LEAST_SEEDS)
+		omen_search_meet(scan->search, nodes,
+						 omen_segment_filter_sample(scan->filter, nodes, SAMPLE_SEEDS));
+}
 
-		n_seeds += find_term_seeds(scan, seeds + n_seeds);
+static void
+begin_search(OmenScanSegment *scan, OmenScanWay way, float bound)
+{
+	OmenCandidate seeds[OMEN_ROUTING_PROBES * OMEN_ROUTING_SEEDS + OMEN_TERM_SEEDS];
+	int			n_seeds = find_routing_seeds(scan, seeds);
 
-		omen_search_begin(scan->search, &scan->source, scan->ef, bound, true);
+	n_seeds += find_term_seeds(scan, seeds + n_seeds);
+	if (way == OMEN_WAY_WALK)
+		scan->source = scan->resident ? selecting_resident_source : selecting_page_source;
+	else
+		scan->source = scan->resident ? resident_source : page_source;
+	scan->excluded = returned_bitmap(scan);
+	omen_search_begin(scan->search, &scan->source, scan->ef, bound, true);
+	if (way == OMEN_WAY_WALK)
+		seed_walk(scan, seeds, n_seeds);
+	else
 		omen_search_seed(scan->search, seeds, n_seeds);
-		scan->begun = true;
-	}
-	else if (!omen_search_resume(scan->search, scan->ef, bound))
-		return 0;
+	scan->begun = true;
+	scan->search_way = way;
+}
 
-	run_search(scan);
-	if (first)
-		widen_search(scan, bound);
-	n = omen_search_results(scan->search, candidates);
-	remember_returned(scan, *candidates, n);
+/* A search round; 0 results if the graph has no more to give. */
+static int
+search_next(OmenScanSegment *scan, OmenScanWay way, float bound, const OmenCandidate **found)
+{
+	if (!scan->begun || scan->search_way != way)
+	{
+		begin_search(scan, way, bound);
+		run_search(scan);
+		widen_search(scan, way, bound);
+	}
+	else if (omen_search_resume(scan->search, beam_of(scan, way), bound))
+		run_search(scan);
+	else
+		return 0;
+	return omen_search_results(scan->search, found);
+}
+
+/* Of what a search has found, what passes and has not been returned. */
+static int
+keep_passing(OmenScanSegment *scan, const OmenCandidate *found, int n_found)
+{
+	int			n = 0;
+
+	if (scan->kept_capacity < (uint32) n_found)
+	{
+		if (scan->kept)
+			pfree(scan->kept);
+		scan->kept = palloc_extended(n_found * sizeof(OmenCandidate), MCXT_ALLOC_HUGE);
+		scan->kept_capacity = n_found;
+	}
+	for (int i = 0; i < n_found; i++)
+	{
+		uint32		node = found[i].node;
+
+		if (scan->excluded && ((scan->excluded[node / 64] >> (node % 64)) & 1) != 0)
+			continue;
+		if (scan->search_way == OMEN_WAY_WALK || node_passes(scan, node))
+			scan->kept[n++] = found[i];
+	}
+	omen_segment_filter_release(scan->filter);
 	return n;
 }
 
@@ -570,6 +754,43 @@ search_horizon(const OmenCandidate *candidates, int n, float bound)
 	return Min(Min(candidates[(n * 3 - 1) / 4].key, bound), FLT_MAX);
 }
 
+/* Fewer than this share of the candidates wanted: the filter has to do with the place. */
+#define FEW_SHARE 4
+
+/*
+ * Candidates of a search, as a round gives them; 0 if there are none, or none
+ * that could be relied on, and another way is to be gone.
+ */
+static int
+find_candidates(OmenScanSegment *scan, float bound, const OmenCandidate **candidates, float *horizon)
+{
+	OmenScanWay way = scan->way;
+	int			n_found = search_next(scan, way, bound, candidates);
+	int			n = n_found;
+
+	if (n_found > 0)
+		*horizon = search_horizon(*candidates, n_found, bound);
+	else
+		scan->ways_failed[way] = true;
+	if (scan->filter && n_found > 0)
+	{
+		n = keep_passing(scan, *candidates, n_found);
+		*candidates = scan->kept;
+		if (n < (int) scan->ef / FEW_SHARE)
+			scan->ways_failed[way] = true;
+		if (way == OMEN_WAY_PLAIN)
+			scan->share = Min(scan->share, (n + 1.0) / n_found);
+	}
+	/* Nodes that pass but are not linked with each other: a walk has seen a part of them. */
+	if (way == OMEN_WAY_WALK && n_found < (int) beam_of(scan, way))
+	{
+		scan->ways_failed[way] = true;
+		return 0;
+	}
+	remember_returned(scan, *candidates, n);
+	return n;
+}
+
 int
 omen_scan_segment_next(OmenScanSegment *scan, float bound,
 					   const OmenCandidate **candidates, float *horizon)
@@ -578,26 +799,34 @@ omen_scan_segment_next(OmenScanSegment *scan, float bound,
 	int			n = 0;
 
 	scan->ef = next_width(scan);
-	if (!scan->exhaustive)
+	while (!scan->exhaustive && n == 0)
 	{
-		bool		search = scan->query != NULL &&
-			scan->segment->n_nodes > EXHAUSTIVE_NODES &&
-			scan->ef < scan->segment->n_nodes / EXHAUSTIVE_SHARE;
-
-		if (search)
-			n = search_next(scan, bound, candidates);
-		if (n > 0)
-			*horizon = search_horizon(*candidates, n, bound);
+		scan->way = omen_scan_choose_way(scan);
+		if (scan->way == OMEN_WAY_PLAIN || scan->way == OMEN_WAY_WALK)
+			n = find_candidates(scan, bound, candidates, horizon);
 		else
 		{
 			scan->exhaustive = true;
-			fill_pool(scan);
+			if (scan->way == OMEN_WAY_EXACT)
+				fill_pool(scan);
 		}
 	}
 	if (scan->exhaustive)
 		n = omen_pool_take(&scan->pool, scan->ef, bound, candidates, horizon);
 	MemoryContextSwitchTo(old_context);
 	return n;
+}
+
+bool
+omen_scan_segment_passes(OmenScanSegment *scan, uint32 entry)
+{
+	bool		passes;
+
+	if (scan->filter == NULL)
+		return true;
+	passes = omen_segment_filter_passes(scan->filter, entry);
+	omen_segment_filter_release(scan->filter);
+	return passes;
 }
 
 double

@@ -10,6 +10,7 @@
 
 #include "src/am/am.h"
 #include "src/am/candidate_pool.h"
+#include "src/filter/filter.h"
 #include "src/graph/graph_search.h"
 #include "src/graph/graph_calibrate.h"
 #include "src/storage/blob.h"
@@ -17,6 +18,17 @@
 
 /* Beams beyond this would only cost memory: a round gives at most so many. */
 #define OMEN_MAX_ROUND 65536
+
+/* How the candidates of a round are found. */
+typedef enum OmenScanWay
+{
+	OMEN_WAY_NONE,				/* no row passes the filter */
+	OMEN_WAY_EXACT,				/* all that pass are compared */
+	OMEN_WAY_PLAIN,				/* a search; of what it finds, rows that pass */
+	OMEN_WAY_WALK				/* a search among nodes that pass */
+} OmenScanWay;
+
+#define OMEN_N_WAYS 4
 
 typedef struct OmenScanSegment
 {
@@ -37,22 +49,39 @@ typedef struct OmenScanSegment
 	OmenColumnView bytes;
 	OmenColumnView terms;
 
+	OmenSegmentFilter *filter;	/* NULL: all rows pass */
+	double		share;			/* of the nodes that pass, as far as is known */
+	OmenScanWay way;			/* of the round */
+	bool		ways_failed[OMEN_N_WAYS];	/* has nothing more to give */
 	uint32		upcoming;		/* node whose links the search asked for last */
 	OmenSearch *search;
+	OmenScanWay search_way;		/* for which the search was begun */
 	OmenRecallCurve curve;
 	uint32		class_ef[OMEN_CURVE_CLASSES];	/* beams of the first round, by class of query */
+	uint32		usual_ef;		/* mean of them */
 	uint32		ef;				/* of the round; 0 before the first */
 	bool		begun;
 	bool		exhaustive;		/* all that is left is in the pool */
+	uint64		n_distances;	/* computed by now */
+	uint64	   *excluded;		/* nodes returned before the search was begun, or NULL */
+	OmenCandidate *kept;		/* results of a search that pass */
+	uint32		kept_capacity;
 	OmenPool	pool;
 	uint32	   *returned;		/* nodes that searches have returned */
 	uint32		n_returned;
 	uint32		returned_capacity;
 } OmenScanSegment;
 
+/* ---- scan_way.c ---- */
+
+extern OmenScanWay omen_scan_choose_way(const OmenScanSegment *scan);
+extern double omen_scan_beam(const OmenScanSegment *scan, OmenScanWay way, uint32 ef);
+
+/* ---- scan_segment.c ---- */
+
 extern void omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *meta,
 								   const OmenSegment *segment, const OmenCodec *codec,
-								   const OmenQuery *query, OmenReader *reader,
+								   const OmenQuery *query, OmenFilter *filter, OmenReader *reader,
 								   OmenReader *bytes_reader, OmenSearch *search);
 
 /*
@@ -69,6 +98,9 @@ extern int	omen_scan_segment_next(OmenScanSegment *scan, float bound,
 extern double omen_scan_segment_bound(OmenScanSegment *scan, uint32 node);
 
 extern OmenTidEntry omen_scan_segment_tid(OmenScanSegment *scan, uint32 entry);
+/* Does a row pass the filter? */
+extern bool omen_scan_segment_passes(OmenScanSegment *scan, uint32 entry);
+
 extern bool omen_scan_segment_is_dead(OmenScanSegment *scan, uint32 entry);
 
 #endif							/* OMEN_SCAN_SEGMENT_H */

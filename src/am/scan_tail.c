@@ -25,7 +25,8 @@
 
 void
 omen_scan_tail_open(OmenScanTail *scan, Relation index, const OmenMeta *meta,
-					const OmenSegment *segment, const OmenCodec *codec, const OmenQuery *query)
+					const OmenSegment *segment, const OmenCodec *codec, const OmenQuery *query,
+					OmenFilter *filter)
 {
 	memset(scan, 0, offsetof(OmenScanTail, reader));
 	scan->read = false;
@@ -38,6 +39,7 @@ omen_scan_tail_open(OmenScanTail *scan, Relation index, const OmenMeta *meta,
 	scan->segment = segment;
 	scan->codec = codec;
 	scan->query = query;
+	scan->filter = filter;
 	scan->context = CurrentMemoryContext;
 }
 
@@ -127,6 +129,9 @@ read_page(OmenScanTail *scan, OmenTailReader *reader, RowBatch *batch)
 
 		if (row->header.flags & OMEN_ROW_DEAD)
 			continue;
+		if (scan->filter && !omen_filter_passes(scan->filter, row->attributes, row->n_attribute_bytes))
+			continue;
+		scan->n_matching += !scan->read;
 		if (row->header.flags & (OMEN_ROW_NULL | OMEN_ROW_UNDIRECTED))
 		{
 			add_uncoded(scan, &row->header);
@@ -160,6 +165,17 @@ read_tail(OmenScanTail *scan, float limit)
 		CHECK_FOR_INTERRUPTS();
 	}
 	scan->read = true;
+}
+
+/* Find at least the rows without a code, unless that has been done. */
+void
+omen_scan_tail_read(OmenScanTail *scan)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(scan->context);
+
+	if (!scan->read)
+		read_tail(scan, -INFINITY);
+	MemoryContextSwitchTo(old_context);
 }
 
 static int

@@ -11,6 +11,7 @@
 #include "src/am/am.h"
 #include "src/am/candidate_pool.h"
 #include "src/am/segment_builder.h"
+#include "src/filter/filter.h"
 #include "src/storage/tail.h"
 
 typedef struct OmenScanTail
@@ -20,6 +21,8 @@ typedef struct OmenScanTail
 	const OmenSegment *segment;
 	const OmenCodec *codec;
 	const OmenQuery *query;		/* NULL: no distances, any order */
+	OmenFilter *filter;			/* NULL: all rows pass */
+	uint32		n_matching;		/* rows that pass */
 	MemoryContext context;
 	OmenTailReader reader;
 	bool		read;
@@ -43,7 +46,8 @@ typedef struct OmenTailCandidate
 
 extern void omen_scan_tail_open(OmenScanTail *scan, Relation index, const OmenMeta *meta,
 								const OmenSegment *segment, const OmenCodec *codec,
-								const OmenQuery *query);
+								const OmenQuery *query, OmenFilter *filter);
+extern void omen_scan_tail_read(OmenScanTail *scan);
 extern int	omen_scan_tail_next(OmenScanTail *scan, uint32 ef, float bound,
 								OmenTailCandidate **candidates, float *horizon);
 

@@ -24,13 +24,15 @@ typedef struct OmenAttributeReader
 	const OmenAttributes *attributes;
 	const OmenSegment *segment;
 	const char *copy;			/* all bytes in a resident copy, or NULL: read pages */
-	OmenReader	reader;
-	OmenColumnView bytes;
 	uint64		n_bytes;
 	uint64		owners;			/* offset */
 	OmenStoredAttribute *stored;	/* checked against the column's size */
-	char	   *value;			/* memory of the value read last */
-	uint32		value_capacity;
+	uint32		chunk;			/* of the column, in hand */
+	const char *chunk_bytes;
+	char	   *value;			/* memory of a value that is not in one piece */
+	uint64		value_capacity;
+	OmenReader	reader;
+	OmenColumnView bytes;
 } OmenAttributeReader;
 
 extern void omen_attribute_reader_open(OmenAttributeReader *reader, Relation index, const OmenMeta *meta,

@@ -76,6 +76,7 @@ omen_array_source_init(OmenArraySource *source, const OmenRecords *records,
 	source->source.links = array_links;
 	source->source.prefetch_codes = array_prefetch_codes;
 	source->source.keys = array_keys;
+	source->source.select = NULL;
 	source->records = records;
 	source->links = links;
 	source->max_links = max_links;

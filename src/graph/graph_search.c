@@ -18,6 +18,11 @@
  *			were expanded (a bound had ended the run).  They are not results
  *			any more, but what lies behind them must still be found.
  *
+ * Where the source selects nodes, only those wanted are evaluated and can be
+ * results or be expanded.  The graph was not made for them alone, so an
+ * expansion looks through neighbours that are not wanted at theirs (after
+ * Patel et al., ACORN, 2024), through each of them once in a search.
+ *
  * With keep_discards, what is evaluated but finds no place, or loses it, goes
  * to an array from which omen_search_resume() takes the best.  So each node
  * ever evaluated is in exactly one place: beam, side, discards, or taken.
@@ -97,6 +102,7 @@ struct OmenSearch
 	float		keys[OMEN_MAX_LINKS];
 	uint64		entering[OMEN_MAX_LINKS + 1];
 	uint64		fallen[OMEN_MAX_LINKS];
+	uint32		bridges[OMEN_MAX_LINKS + 1];	/* neighbours not wanted */
 
 	OmenCandidate *results;
 	size_t		results_capacity;
@@ -596,6 +602,65 @@ omen_search_evaluate(OmenSearch *search)
 		search_add(search, omen_packed_make(search->keys[i], search->fresh[i]));
 }
 
+/* Links of a node not wanted: those wanted and not seen before join the fresh ones. */
+static void
+search_cross(OmenSearch *search, uint32 bridge)
+{
+	OmenNodeSource *source = search->source;
+	int			n = source->links(source, bridge, search->links);
+
+	n = source->select(source, search->links, n);
+	if (search->n_fresh + n > OMEN_MAX_LINKS)
+		omen_search_evaluate(search);
+	seen_reserve(search, n);
+	n = seen_add(search, search->links, n, search->fresh + search->n_fresh);
+	source->prefetch_codes(source, search->fresh + search->n_fresh, n);
+	search->n_fresh += n;
+}
+
+void
+omen_search_meet(OmenSearch *search, const uint32 *nodes, int n)
+{
+	OmenNodeSource *source = search->source;
+	int			n_bridges;
+	int			i;
+
+	seen_reserve(search, n);
+	search->n_fresh = seen_add(search, nodes, n, search->fresh);
+	n_bridges = search->n_fresh;
+	search->n_fresh = source->select(source, search->fresh, search->n_fresh);
+	n_bridges -= search->n_fresh;
+	memcpy(search->bridges, search->fresh + search->n_fresh, n_bridges * sizeof(uint32));
+	source->prefetch_codes(source, search->fresh, search->n_fresh);
+
+	for (i = 0; i < n_bridges; i++)
+	{
+		if (i + 1 < n_bridges)
+			source->prefetch_links(source, search->bridges[i + 1]);
+		search_cross(search, search->bridges[i]);
+	}
+	omen_search_evaluate(search);
+}
+
+/* Expand the node picked last. */
+static inline void
+search_expand(OmenSearch *search)
+{
+	OmenNodeSource *source = search->source;
+
+	if (unlikely(source->select != NULL))
+	{
+		uint32		links[OMEN_MAX_LINKS];
+		int			n = source->links(source, search->current, links);
+
+		omen_search_meet(search, links, n);
+		search->n_expanded++;
+		return;
+	}
+	omen_search_fetch(search);
+	omen_search_evaluate(search);
+}
+
 bool
 omen_search_run(OmenSearch *search, int max_expansions)
 {
@@ -605,8 +670,7 @@ omen_search_run(OmenSearch *search, int max_expansions)
 	{
 		if (!omen_search_pick(search))
 			return true;
-		omen_search_fetch(search);
-		omen_search_evaluate(search);
+		search_expand(search);
 	}
 	return false;
 }
@@ -716,6 +780,12 @@ omen_search_widen(OmenSearch *search, uint32 ef)
 	room = ef - Min(ef, search->beam.n);
 	search_readmit(search, Min(search->n_discards, room));
 	search_set_width(search, ef);
+}
+
+uint32
+omen_search_n_results(const OmenSearch *search)
+{
+	return search->beam.n + search->side.n;
 }
 
 uint64

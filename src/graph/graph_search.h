@@ -26,6 +26,9 @@
  * OMEN_MAX_LINKS) and returns how many; keys() computes the distances of the
  * source's query to n nodes (n <= OMEN_MAX_LINKS).  The prefetches are hints
  * and may do nothing.  Sources of pages may throw (ereport).
+ *
+ * select(), if it is not NULL, says which nodes are wanted: it moves those to
+ * the front of an array, the others behind them, and returns how many are.
  */
 typedef struct OmenNodeSource
 {
@@ -33,6 +36,7 @@ typedef struct OmenNodeSource
 	int			(*links) (struct OmenNodeSource *source, uint32 node, uint32 *out);
 	void		(*prefetch_codes) (struct OmenNodeSource *source, const uint32 *nodes, int n);
 	void		(*keys) (struct OmenNodeSource *source, const uint32 *nodes, int n, float *out);
+	int			(*select) (struct OmenNodeSource *source, uint32 *nodes, int n);
 } OmenNodeSource;
 
 typedef struct OmenCandidate
@@ -66,8 +70,14 @@ omen_search_patience(uint32 ef)
 	return Max(12, ef / 4);
 }
 
-/* Put nodes with known keys into the beam as starting points. */
+/* Put nodes with known keys into the beam as starting points; all of them must be wanted. */
 extern void omen_search_seed(OmenSearch *search, const OmenCandidate *seeds, int n);
+
+/*
+ * For a source that selects: look at nodes, in the beam or not, as if they had
+ * been met on the way.  Wanted ones enter, and the wanted neighbours of others.
+ */
+extern void omen_search_meet(OmenSearch *search, const uint32 *nodes, int n);
 
 /* Expand up to max_expansions nodes; true when the beam is exhausted. */
 extern bool omen_search_run(OmenSearch *search, int max_expansions);
@@ -90,6 +100,9 @@ extern bool omen_search_resume(OmenSearch *search, uint32 ef, float bound);
  * the start: what had found no place comes back.  Needs keep_discards.
  */
 extern void omen_search_widen(OmenSearch *search, uint32 ef);
+
+/* How many results there are by now. */
+extern uint32 omen_search_n_results(const OmenSearch *search);
 
 /* Counters since begin, for statistics and costs. */
 extern uint64 omen_search_n_keys(const OmenSearch *search);

@@ -404,7 +404,8 @@ typedef struct Maker
 /* All columns but DEAD, which changes; in the order of the file. */
 static const OmenColumnId copied_columns[] = {
 	OMEN_COLUMN_CODES, OMEN_COLUMN_NODES, OMEN_COLUMN_CENTRES,
-	OMEN_COLUMN_SAMPLES, OMEN_COLUMN_BYTES, OMEN_COLUMN_TERMS, OMEN_COLUMN_TIDS
+	OMEN_COLUMN_SAMPLES, OMEN_COLUMN_BYTES, OMEN_COLUMN_TERMS, OMEN_COLUMN_TIDS,
+	OMEN_COLUMN_ATTRIBUTES
 };
 
 /*
