@@ -83,10 +83,10 @@ typedef enum OmenVectorKind
 	OMEN_KIND_SPARSEVEC = 4
 } OmenVectorKind;
 
-#define OMEN_SUPPORT_PROC 1		/* returns the OmenOpclass */
-#define OMEN_N_SUPPORT_PROCS 1
+#define OMEN_SUPPORT_PROC 1		/* of vectors: returns the OmenOpclass; attributes have OMEN_COMPARE_PROC */
+#define OMEN_N_SUPPORT_PROCS 2
 #define OMEN_ORDER_STRATEGY 1	/* the distance operator */
-#define OMEN_SPHERE_STRATEGY 2	/* within a sphere */
+#define OMEN_SPHERE_STRATEGY 2	/* within a sphere; those of attributes follow: OmenStrategy */
 
 typedef struct OmenOpclass OmenOpclass;
 
@@ -134,6 +134,10 @@ extern OmenAttributes *omen_am_attributes(Relation index, const OmenMeta *meta);
 extern void omen_encoder_init(OmenEncoder *encoder, Relation index, const OmenMeta *meta);
 extern OmenValueClass omen_encoder_read(OmenEncoder *encoder, Datum value, bool isnull);
 extern OmenValueClass omen_encoder_encode(OmenEncoder *encoder, Datum value, bool isnull);
+
+/* ---- which columns an index may have (am_columns.c) ---- */
+
+extern void omen_am_check_columns(Relation index);
 
 /* ---- the access method's functions ---- */
 

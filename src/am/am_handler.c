@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
+#include "src/filter/attribute.h"
 
 #include "commands/vacuum.h"
 #include "fmgr.h"
@@ -19,7 +20,7 @@ omen_am_property(Oid index_oid, int attno, IndexAMProperty prop, const char *pro
 {
 	if (prop != AMPROP_DISTANCE_ORDERABLE || attno == 0)
 		return false;
-	*res = true;
+	*res = attno == 1;			/* the vector; attributes have no distances */
 	*isnull = false;
 	return true;
 }
@@ -31,17 +32,17 @@ omen_am_handler(PG_FUNCTION_ARGS)
 {
 	IndexAmRoutine *amroutine = makeNode(IndexAmRoutine);
 
-	amroutine->amstrategies = 2;	/* a distance, and a test that it is within a radius */
+	amroutine->amstrategies = OMEN_N_STRATEGIES;
 	amroutine->amsupport = OMEN_N_SUPPORT_PROCS;
 	amroutine->amoptsprocnum = 0;
 	amroutine->amcanorder = false;
 	amroutine->amcanorderbyop = true;
 	amroutine->amcanbackward = false;
 	amroutine->amcanunique = false;
-	amroutine->amcanmulticol = false;
+	amroutine->amcanmulticol = true; /* attributes follow the vector */
 	amroutine->amoptionalkey = true;	/* ORDER BY alone suffices */
-	amroutine->amsearcharray = false;
-	amroutine->amsearchnulls = false;
+	amroutine->amsearcharray = true;
+	amroutine->amsearchnulls = true;
 	amroutine->amstorage = false;
 	amroutine->amclusterable = false;
 	amroutine->ampredlocks = false;

@@ -3,8 +3,9 @@
  * am_opclass.c
  *	  From SQL values to codes: operator classes, checks, encoding.
  *
- * An operator class of omenhnsw has one support function, which returns a
+ * An operator class of vectors has one support function, which returns a
  * pointer to its OmenOpclass: the metric, and how to read a value of the type.
+ * It is the class of the first column; those of attributes are src/filter's.
  *
  *-------------------------------------------------------------------------
  */
@@ -206,9 +207,11 @@ column_dims(Relation index, const OmenOpclass *opclass)
 void
 omen_am_describe(Relation index, OmenMeta *meta)
 {
-	const OmenOpclass *opclass = omen_am_opclass(index);
+	const OmenOpclass *opclass;
 	OmenCodec	codec;
 
+	omen_am_check_columns(index);
+	opclass = omen_am_opclass(index);
 	memset(meta, 0, sizeof(*meta));
 	meta->magic = OMEN_MAGIC;
 	meta->version = OMEN_FORMAT_VERSION;
