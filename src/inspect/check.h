@@ -8,6 +8,7 @@
 #ifndef OMEN_CHECK_H
 #define OMEN_CHECK_H
 
+#include "src/filter/attribute.h"
 #include "src/storage/column.h"
 
 #include "funcapi.h"
@@ -20,6 +21,7 @@ typedef struct OmenCheck
 	Relation	table;
 	BlockNumber table_blocks;	/* as last asked */
 	OmenMeta   *meta;			/* directory as it was at the beginning */
+	OmenAttributes *attributes; /* NULL if the index has none, or says something else than the catalog */
 	BufferAccessStrategy strategy;
 	ReturnSetInfo *result;
 	struct OmenCheckTids *tids;
@@ -65,10 +67,20 @@ typedef void (*OmenRecordVisitor) (void *arg, BlockNumber block, uint32 record,
 extern bool omen_check_walk_column(OmenCheck *check, const OmenSegment *segment, OmenColumnId column,
 								   OmenRecordVisitor visit, void *arg);
 
-/* ---- segments and tails (check_segment.c, check_tail.c) ---- */
+/* ---- segments and tails (check_segment.c, check_attributes.c, check_tail.c) ---- */
 
 extern void omen_check_segment(OmenCheck *check, const OmenSegment *segment);
 extern void omen_check_tail(OmenCheck *check, const OmenSegment *tail);
+
+/* What a TID entry of a segment is, for its attributes. */
+typedef struct OmenCheckedEntry
+{
+	bool		is_row;
+	uint32		owner;			/* the node; OMEN_NO_NODE if there is none */
+} OmenCheckedEntry;
+
+extern void omen_check_attributes(OmenCheck *check, const OmenSegment *segment,
+								  const OmenCheckedEntry *entries);
 
 typedef void (*OmenTidVisitor) (void *arg, uint32 segment_id, BlockNumber heap_block, uint16 heap_offset);
 

@@ -30,11 +30,13 @@ typedef struct SegmentCheck
 	/* a bit per TID entry */
 	uint64	   *dead;			/* the DEAD column */
 	uint64	   *awaited;		/* entry is to begin a list that a node or the directory names */
+	OmenCheckedEntry *entries;	/* what each is; NULL if the index has no attributes */
 
 	/* walk of TIDS */
 	uint32		list_end;		/* first entry behind the list being walked */
 	bool		lost;			/* pages are missing: the next header says where we are */
 	uint32		n_rows;			/* plain entries so far */
+	uint32		list_owner;		/* node of the list being walked */
 
 	/* walk of CODES */
 	uint64		codes_end;		/* end of the code before, in BYTES */
@@ -121,6 +123,11 @@ static void
 check_plain_entry(SegmentCheck *state, BlockNumber block, uint32 number, const OmenTidEntry *entry)
 {
 	state->n_rows++;
+	if (state->entries)
+	{
+		state->entries[number].is_row = true;
+		state->entries[number].owner = number < state->segment->n_nodes ? number : state->list_owner;
+	}
 	omen_check_tid(state->check, block, entry->block, entry->offset,
 				   !get_bit(state->dead, number));
 }
@@ -140,7 +147,11 @@ check_entry_of_node(SegmentCheck *state, BlockNumber block, uint32 number, const
 		omen_check_report(state->check, block, "list of node %u begins at TID entry %u of %u",
 						  number, entry->block, state->segment->n_tid_entries);
 	else
+	{
 		await_list(state, block, entry->block);
+		if (state->entries)
+			state->entries[entry->block].owner = number;	/* until its header is seen */
+	}
 	if (get_bit(state->dead, number))
 		omen_check_report(state->check, block, "TID entry %u is dead but is no TID", number);
 }
@@ -162,6 +173,11 @@ check_list_header(SegmentCheck *state, BlockNumber block, uint32 number, const O
 		return;
 	}
 	state->lost = false;
+	if (state->entries)
+	{
+		state->list_owner = state->entries[number].owner;
+		state->entries[number].owner = OMEN_NO_NODE;
+	}
 	if (entry->block == 0 || entry->block > left || entry->offset != 0)
 		omen_check_report(state->check, block, "list at TID entry %u has %u entries where %u are left",
 						  number, entry->block, left);
@@ -194,12 +210,25 @@ visit_tid(void *arg, BlockNumber block, uint32 number, const void *head, const v
 	}
 }
 
-static void
+static OmenCheckedEntry *
+make_entries(uint32 n)
+{
+	OmenCheckedEntry *entries = palloc_extended(Max(n, 1) * sizeof(OmenCheckedEntry), MCXT_ALLOC_HUGE);
+
+	for (uint32 i = 0; i < n; i++)
+		entries[i] = (OmenCheckedEntry) {.is_row = false,.owner = OMEN_NO_NODE};
+	return entries;
+}
+
+/* Returns whether all are there and as many rows as there should be. */
+static bool
 check_tids(SegmentCheck *state)
 {
 	const OmenSegment *segment = state->segment;
 
 	state->awaited = make_bits(segment->n_tid_entries);
+	if (state->check->attributes)
+		state->entries = make_entries(segment->n_tid_entries);
 	state->list_end = segment->n_nodes;
 	if (segment->null_list != OMEN_NO_LIST)
 		await_list(state, OMEN_META_BLOCK, segment->null_list);
@@ -207,13 +236,14 @@ check_tids(SegmentCheck *state)
 		await_list(state, OMEN_META_BLOCK, segment->undirected_list);
 
 	if (!omen_check_walk_column(state->check, segment, OMEN_COLUMN_TIDS, visit_tid, state))
-		return;					/* the sums below would only repeat it */
+		return false;			/* the sums below would only repeat it */
 	if (state->n_rows != segment->n_rows)
 		omen_check_report(state->check, InvalidBlockNumber, "directory says %u rows, there are %u",
 						  segment->n_rows, state->n_rows);
 	for (uint32 i = segment->n_nodes; i < segment->n_tid_entries; i++)
 		if (get_bit(state->awaited, i))
 			omen_check_report(state->check, InvalidBlockNumber, "no list begins at TID entry %u", i);
+	return state->n_rows == segment->n_rows;
 }
 
 /* ---- CODES ---- */
@@ -446,7 +476,8 @@ omen_check_segment(OmenCheck *check, const OmenSegment *segment)
 
 	state.dead = make_bits(segment->n_tid_entries);
 	check_dead(&state);
-	check_tids(&state);
+	if (check_tids(&state) && check->attributes)
+		omen_check_attributes(check, segment, state.entries);
 	check_graph(&state);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);

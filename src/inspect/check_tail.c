@@ -15,6 +15,8 @@
 #include "src/inspect/check.h"
 #include "src/storage/tail.h"
 
+#include "utils/memutils.h"
+
 #define OMEN_ROW_FLAGS (OMEN_ROW_DEAD | OMEN_ROW_NULL | OMEN_ROW_UNDIRECTED)
 
 typedef struct TailCheck
@@ -37,6 +39,23 @@ read_page(TailCheck *state, uint32 logical_block, uint16 column)
 
 	state->block = omen_check_read(state->check, state->tail, logical_block, state->page.data);
 	return omen_check_page_bears_stamp(state->page.data, state->tail, &expected);
+}
+
+/* Those of a row that lies on the page in hand whole. */
+static void
+check_row_attributes(TailCheck *state, const OmenRow *row, uint32 i)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "omenvec check row",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old_context = MemoryContextSwitchTo(context);
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+
+	if (!omen_attributes_unpack(state->check->attributes, row->attributes, row->n_attribute_bytes,
+								values, isnull))
+		omen_check_report(state->check, state->block, "attributes of row %u are damaged", i);
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
 }
 
 static void
@@ -106,6 +125,8 @@ check_page(TailCheck *state, uint32 logical_block)
 			return 1;
 		}
 		check_row(state, &row.header, i);
+		if (state->check->attributes && n_bytes <= OMEN_PAGE_END - offset)
+			check_row_attributes(state, &row, i);
 		offset = Min(offset + n_bytes, OMEN_PAGE_END);
 	}
 	expected.lower = offset;

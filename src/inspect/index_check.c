@@ -104,6 +104,19 @@ check_entries(OmenCheck *check, const bool *walkable, uint8 kind)
 	check->n_problems = 0;
 }
 
+/* Are the columns of the index those that it was built with? */
+static void
+check_columns(OmenCheck *check)
+{
+	int			n_attributes = IndexRelationGetNumberOfKeyAttributes(check->index) - 1;
+
+	if (check->meta->n_attributes == n_attributes)
+		check->attributes = omen_attributes_of(check->index);
+	else
+		omen_check_report(check, OMEN_META_BLOCK, "%u attributes, but the index has %d",
+						  check->meta->n_attributes, n_attributes);
+}
+
 /* omenvec_check(index regclass) RETURNS SETOF (segment_id bigint, block bigint, problem text) */
 Datum
 omen_inspect_check(PG_FUNCTION_ARGS)
@@ -123,6 +136,7 @@ omen_inspect_check(PG_FUNCTION_ARGS)
 	check.strategy = GetAccessStrategy(BAS_BULKREAD);
 	check.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	omen_meta_read(check.index, check.meta);
+	check_columns(&check);
 
 	omen_check_directory(&check, walkable);
 	omen_check_tids_begin(&check);
