@@ -29,6 +29,33 @@ CREATE FUNCTION omenvec_index_stats(
 COMMENT ON FUNCTION omenvec_index_stats(regclass) IS
 	'what an omenhnsw index consists of: a row for each segment and tail';
 
+CREATE FUNCTION omenvec_attributes(
+	index regclass,
+	OUT index_column integer,
+	OUT name text,
+	OUT type regtype,
+	OUT segment_id bigint,
+	OUT distinct_values bigint,
+	OUT nulls bigint,
+	OUT bytes bigint
+) RETURNS SETOF record
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 10
+	AS 'MODULE_PATHNAME', 'omen_inspect_attributes';
+COMMENT ON FUNCTION omenvec_attributes(regclass) IS
+	'attributes of an omenhnsw index: a row for each of them in each segment';
+
+CREATE FUNCTION omenvec_facet(
+	index regclass,
+	attribute text,
+	max_values integer DEFAULT 100,
+	OUT value text,
+	OUT count bigint
+) RETURNS SETOF record
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 10000 ROWS 100
+	AS 'MODULE_PATHNAME', 'omen_inspect_facet';
+COMMENT ON FUNCTION omenvec_facet(regclass, text, integer) IS
+	'the most frequent values of an attribute of an omenhnsw index, with the rows that have them';
+
 CREATE FUNCTION omenvec_check(
 	index regclass,
 	OUT segment_id bigint,
