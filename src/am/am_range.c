@@ -20,7 +20,7 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
-#include "src/am/am_boolean.h"
+#include "src/am/am_conditions.h"
 #include "src/am/am_range.h"
 #include "src/types/sphere.h"
 
@@ -215,7 +215,7 @@ add_range_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rt
 		if (!IsA(path, IndexPath) || path->indexorderbys == NIL || path->path.param_info != NULL ||
 			!omen_am_is_index(path->indexinfo))
 			continue;
-		conditions = list_concat(sphere_conditions(root, path), omen_boolean_conditions(root, path));
+		conditions = list_concat(sphere_conditions(root, path), omen_missed_conditions(root, path));
 		if (conditions != NIL)
 			paths = lappend(paths, copy_with_conditions(root, path, conditions));
 	}
