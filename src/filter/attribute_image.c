@@ -365,6 +365,20 @@ put_owners(const Imaging *imaging)
 	}
 }
 
+/* Readers have no time to look at all of it, but checks have. */
+static void
+put_checksum(OmenAttributeImage *image)
+{
+	OmenStoredAttributes *header = (OmenStoredAttributes *) image->bytes;
+	pg_crc32c	checksum;
+
+	INIT_CRC32C(checksum);
+	COMP_CRC32C(checksum, image->bytes + sizeof(*header),
+				(Size) image->n_chunks * OMEN_CHUNK_BYTES - sizeof(*header));
+	FIN_CRC32C(checksum);
+	header->checksum = checksum;
+}
+
 void
 omen_attribute_image_make(OmenAttributeImage *image, const OmenAttributeTable *table,
 						  const OmenTidEntry *entries, uint32 n_entries, uint32 n_nodes)
@@ -389,6 +403,7 @@ omen_attribute_image_make(OmenAttributeImage *image, const OmenAttributeTable *t
 		put_ranks(&imaging, i);
 		put_postings(&imaging, i);
 	}
+	put_checksum(image);
 	MemoryContextSwitchTo(context);
 	MemoryContextDelete(work);
 }

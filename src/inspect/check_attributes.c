@@ -32,6 +32,7 @@ typedef struct AttributesCheck
 	const OmenCheckedEntry *entries;
 	OmenReader	reader;
 	OmenColumnView chunks;
+	pg_crc32c	checksum;		/* of the chunks so far, but for the first struct */
 	uint64		n_bytes;		/* of the range */
 	uint64		header_bytes;
 
@@ -96,6 +97,9 @@ read_header(AttributesCheck *state)
 						  header.n_attributes, header.n_bytes, state->check->attributes->n, capacity);
 		return false;
 	}
+	if (header.checksum != state->checksum)
+		omen_check_report(state->check, InvalidBlockNumber, "checksum of the attributes is %08X, of their bytes %08X",
+						  header.checksum, state->checksum);
 	state->n_bytes = header.n_bytes;
 	if (!is_in_range(state, header.owners, n_owners, sizeof(uint32)))
 	{
@@ -354,6 +358,15 @@ check_owners(AttributesCheck *state)
 	pfree(owners);
 }
 
+static void
+visit_chunk(void *arg, BlockNumber block, uint32 chunk, const void *head, const void *body)
+{
+	AttributesCheck *state = arg;
+	uint32		skipped = chunk == 0 ? sizeof(OmenStoredAttributes) : 0;
+
+	COMP_CRC32C(state->checksum, (const char *) body + skipped, OMEN_CHUNK_BYTES - skipped);
+}
+
 /*
  * Check the attributes of a segment, whose TID entries have been found good:
  * entries says what each is.
@@ -363,8 +376,10 @@ omen_check_attributes(OmenCheck *check, const OmenSegment *segment, const OmenCh
 {
 	AttributesCheck state = {.check = check,.segment = segment,.entries = entries};
 
-	if (!omen_check_walk_column(check, segment, OMEN_COLUMN_ATTRIBUTES, NULL, NULL))
+	INIT_CRC32C(state.checksum);
+	if (!omen_check_walk_column(check, segment, OMEN_COLUMN_ATTRIBUTES, visit_chunk, &state))
 		return;
+	FIN_CRC32C(state.checksum);
 	omen_reader_init(&state.reader, check->index);
 	omen_column_view(&state.chunks, check->index, check->meta, segment, OMEN_COLUMN_ATTRIBUTES);
 	if (!read_header(&state))

@@ -156,7 +156,7 @@ StaticAssertDecl(sizeof(OmenStoredRef) == 16, "on-disk size of OmenStoredRef");
 typedef struct OmenStoredAttributes
 {
 	uint32		n_attributes;
-	uint32		unused;
+	uint32		checksum;		/* CRC-32C of all bytes of the column behind this struct; for omenvec_check() */
 	uint64		n_bytes;		/* of the whole range */
 	uint64		owners;			/* offset: node (uint32) of each TID entry from n_nodes on, or 0xFFFFFFFF */
 } OmenStoredAttributes;
