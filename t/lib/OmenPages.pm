@@ -56,6 +56,7 @@ sub parse_layout
 parse_layout('src/storage/page_layout.h');
 
 sub define { return $defines{ $_[0] } // die "no constant $_[0]" }
+sub column { return $columns{ $_[0] } // die "no column $_[0]" }
 sub struct_bytes { return $SIZES{ $_[0] } }
 
 # Offset and size of "member" or "member[3].member" of a struct.
@@ -170,6 +171,7 @@ sub shape
 			TIDS => [ 0, struct_bytes('OmenTidEntry') ],
 			DEAD => [ 0, 8 ],
 			BYTES => [ 0, define('OMEN_CHUNK_BYTES') ],
+			ATTRIBUTES => [ 0, define('OMEN_CHUNK_BYTES') ],
 			TERMS => [ 0, 4 * define('OMEN_TERM_LINKS') ],
 			CENTRES => [ $factors + 4, $code ],
 			SAMPLES => [ $factors + 4, $code ] }->{$column} };
