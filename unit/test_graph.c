@@ -49,8 +49,9 @@ static OmenTeam team;
 
 /*
  * n vectors in clusters of 50, of one seed.  With a spread above 1 their lengths
- * differ by up to that factor.  With a spread of 0, there are no clusters, and the
- * logarithms of the lengths are roughly normal.
+ * differ by up to that factor.  With a spread of 0 there are no clusters, and the
+ * logarithms of the lengths are roughly normal; with -1 no component is negative,
+ * either.
  */
 static float *
 make_vectors(uint32 n, uint32 dims, OmenMetric metric, double spread)
@@ -71,6 +72,8 @@ make_vectors(uint32 n, uint32 dims, OmenMetric metric, double spread)
 		for (j = 0; j < dims; j++)
 		{
 			x[j] = centre[j] + (float) next_sum(4);
+			if (spread < 0)
+				x[j] = fabsf(x[j]);
 			norm_sq += (double) x[j] * x[j];
 		}
 		for (j = 0; metric == OMEN_METRIC_COSINE && j < dims; j++)
@@ -467,6 +470,7 @@ main(void)
 	check_lengths(6000, 32, 30);
 	check_lengths(6000, 32, 1000);
 	check_lengths(6000, 32, 0);
+	check_lengths(6000, 32, -1);
 	check_ties();
 	check(counts.n_ticks > 1000, "ticks", 0, 0, 0, counts.n_ticks);
 	printf("test_graph: %ld passed, %ld failed\n", n_passed, n_failed);
