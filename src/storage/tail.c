@@ -517,6 +517,8 @@ find_equal_rows(OmenTailReader *reader, uint32 n, uint32 n_bytes)
 		row->factors = from + sizeof(OmenRowHeader);
 		row->code = (const uint8 *) from + sizeof(OmenRowHeader) + meta->factor_bytes;
 		row->n_code_bytes = meta->code_bytes;
+		row->attributes = NULL;
+		row->n_attribute_bytes = 0;
 	}
 }
 
@@ -556,7 +558,7 @@ find_rows(OmenTailReader *reader)
 		return;
 	if (stamp->n_records > OMEN_ROWS_PER_PAGE)
 		omen_page_mismatch(reader->index, BufferGetBlockNumber(reader->buffer));
-	if (meta->variable_codes || n_bytes > OMEN_PAGE_CAPACITY)
+	if (meta->variable_codes || meta->n_attributes > 0 || n_bytes > OMEN_PAGE_CAPACITY)
 		find_various_rows(reader, stamp->n_records);
 	else
 		find_equal_rows(reader, stamp->n_records, n_bytes);
