@@ -83,6 +83,19 @@ SET ROLE regress_filter_other;
 SELECT * FROM omenvec_facet('filter_bad_posix', 'name', 1);
 RESET ROLE;
 SELECT * FROM omenvec_facet('filter_bad_posix', 'name', 1);
+
+-- A policy's condition is the index's; of the query's own those that leak nothing
+CREATE POLICY filter_tenant ON filter_bad USING (id = current_setting('filter.tenant')::integer);
+CREATE INDEX filter_bad_tenant ON filter_bad USING omenhnsw (v vector_l2_ops, id, name, flag, tags);
+GRANT SELECT ON filter_bad TO regress_filter_other;
+SET ROLE regress_filter_other;
+SET filter.tenant = 4;
+SET enable_seqscan = off;
+EXPLAIN (COSTS OFF) SELECT id FROM filter_bad
+WHERE name IN ('n1', 'n2') AND flag AND tags && '{a}' AND name LIKE 'n%' ORDER BY v <-> '[1,2,3]';
+SELECT id FROM filter_bad WHERE name IN ('n1', 'n2') AND flag AND tags && '{a}' ORDER BY v <-> '[1,2,3]';
+RESET enable_seqscan;
+RESET ROLE;
 REVOKE ALL ON filter_bad FROM regress_filter_other;
 DROP ROLE regress_filter_other;
 DROP TABLE filter_bad;
