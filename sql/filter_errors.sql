@@ -22,6 +22,12 @@ CREATE INDEX ON filter_bad USING omenhnsw (v vector_l2_ops, id, id, id, id, id, 
 ALTER TABLE filter_bad ADD EXCLUDE USING omenhnsw (v vector_l2_ops WITH =, id WITH =);
 SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'filter_bad'::regclass;
 
+-- An array whose elements have no order
+CREATE TABLE filter_places (v vector(3), places point[], names text[]);
+CREATE INDEX ON filter_places USING omenhnsw (v vector_l2_ops, names, places);
+CREATE INDEX ON filter_places USING omenhnsw (v vector_l2_ops, names);
+DROP TABLE filter_places;
+
 -- Unlogged tables and empty ones are no exception
 CREATE UNLOGGED TABLE filter_unlogged (v vector(3), id integer);
 CREATE INDEX ON filter_unlogged USING omenhnsw (id, v vector_l2_ops);

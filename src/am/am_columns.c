@@ -14,7 +14,11 @@
 #include "src/am/am.h"
 #include "src/filter/attribute.h"
 
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/typcache.h"
 
 static const char *
 column_name(Relation index, AttrNumber attno)
@@ -57,6 +61,24 @@ refuse_further_column(Relation index, AttrNumber attno)
 			 errhint("Use another operator class, or add the function to this one.")));
 }
 
+/* An array has the operator class of all arrays, but an order only if its elements have one. */
+static void
+check_elements(Relation index, AttrNumber attno)
+{
+	Oid			type = TupleDescAttr(RelationGetDescr(index), attno - 1)->atttypid;
+
+	if (index->rd_opcintype[attno - 1] != ANYARRAYOID ||
+		OidIsValid(lookup_type_cache(type, TYPECACHE_CMP_PROC)->cmp_proc))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_FUNCTION),
+			 errmsg("column \"%s\" of omenhnsw index \"%s\" has values without an order",
+					column_name(index, attno), RelationGetRelationName(index)),
+			 errdetail("There is no function that compares elements of type %s.",
+					   format_type_be(get_element_type(type))),
+			 errhint("Index an expression of another type.")));
+}
+
 /* Raise an error unless the columns are a vector and attributes. */
 void
 omen_am_check_columns(Relation index)
@@ -66,6 +88,9 @@ omen_am_check_columns(Relation index)
 	if (!has_function(index, 1, OMEN_SUPPORT_PROC))
 		refuse_first_column(index);
 	for (AttrNumber attno = 2; attno <= n_columns; attno++)
+	{
 		if (!has_function(index, attno, OMEN_COMPARE_PROC))
 			refuse_further_column(index, attno);
+		check_elements(index, attno);
+	}
 }
