@@ -42,6 +42,12 @@ my %TEMPLATES = (
 		CREATE INDEX sparse_v ON sparse USING omenhnsw (v sparsevec_l2_ops);
 		INSERT INTO sparse SELECT i, sample_sparse(i) FROM generate_series(2001, 2100) AS i;
 	} ],
+	attributes => [ 'vector(16)', "vector_l2_ops, (id % 40), ('w' || id % 60)", 'v <-> sample_vector(7, 2)', q{
+		INSERT INTO attributes SELECT i, sample_vector(i, 2) FROM generate_series(1, 1200) AS i;
+		INSERT INTO attributes SELECT i, sample_vector(1, 2) FROM generate_series(1201, 1220) AS i;
+		CREATE INDEX attributes_v ON attributes USING omenhnsw (v vector_l2_ops, (id % 40), ('w' || id % 60));
+		INSERT INTO attributes SELECT i, sample_vector(i, 2) FROM generate_series(2001, 2050) AS i;
+	} ],
 	long => [ 'vector(9600)', 'vector_ip_ops', 'v <#> sample_vector(7, 1200)', q{
 		INSERT INTO long SELECT i, sample_vector(i, 1200) FROM generate_series(1, 12) AS i;
 		CREATE INDEX long_v ON long USING omenhnsw (v vector_ip_ops);
@@ -170,6 +176,29 @@ sub set_code_ref
 	};
 }
 
+# Attributes of the first graph, whose bytes are one range: of a struct in it, and of one of an attribute's parts.
+my @ATTRIBUTE_HEADERS = map { OmenPages::struct_bytes($_) } qw(OmenStoredAttributes OmenStoredAttribute);
+sub attribute_place { my ($f, $offset) = @_; my $chunk = OmenPages::define('OMEN_CHUNK_BYTES');
+	return $f->body($f->entry('GRAPH'), 'ATTRIBUTES', int($offset / $chunk)) + $offset % $chunk }
+sub set_attributes { my ($member, $code) = @_; return sub { my ($f) = @_;
+	change($f, attribute_place($f, 0), 'OmenStoredAttributes', $member, $code) } }
+sub set_attribute { my ($i, $member, $code) = @_; return sub { my ($f) = @_;
+	change($f, attribute_place($f, $ATTRIBUTE_HEADERS[0] + $i * $ATTRIBUTE_HEADERS[1]), 'OmenStoredAttribute', $member, $code) } }
+
+# Overwrites $bytes bytes of a part, from its $at-th on, with what the code makes of them.
+sub set_part
+{
+	my ($i, $part, $at, $bytes, $code) = @_;
+	return sub {
+		my ($f) = @_;
+		my $start = $part eq 'owners' ? $f->get(attribute_place($f, 0), 'OmenStoredAttributes', $part)
+		  : $f->get(attribute_place($f, $ATTRIBUTE_HEADERS[0] + $i * $ATTRIBUTE_HEADERS[1]), 'OmenStoredAttribute', $part);
+		local $_ = $f->read_bytes(attribute_place($f, $start + $at), $bytes);
+
+		$f->write_bytes(attribute_place($f, $start + $at), $code->());
+	};
+}
+
 my $NOTHING = qr/^$/;
 my $META_DAMAGED = qr/metapage of index .* is damaged/;
 my $UNEXPECTED = qr/unexpected page at block/;
@@ -237,6 +266,34 @@ my @CASES = (
 	[ 'shared list', 'dense', sub { my ($f) = @_; my $g = $f->entry('GRAPH'); $f->set_seg($g, 'undirected_list', $f->seg($g, 'null_list')) },
 		qr/list at TID entry \d+ is used twice/ ],
 	[ 'file too short', 'dense', sub { my ($f) = @_; $f->truncate_blocks($f->n_blocks - 20) }, qr/directory ends at block|could not read block/ ],
+
+	# attributes
+	[ 'attributes of the index', 'attributes', set_meta('n_attributes', sub { 1 }), qr/1 attributes, but the index has 2/ ],
+	[ 'attributes of a segment', 'attributes', set_attributes('n_attributes', sub { 7 }), qr/7 attributes of \d+ bytes where the index has 2/ ],
+	[ 'bytes of attributes', 'attributes', set_attributes('n_bytes', sub { $_ + 100_000 }), qr/2 attributes of \d+ bytes where/ ],
+	[ 'checksum of attributes', 'attributes', set_attributes('checksum', sub { $_ ^ 1 }), qr/checksum of the attributes is/, $NOTHING ],
+	[ 'place of the owners', 'attributes', set_attributes('owners', sub { $_ + 4 }), qr/owners of \d+ TID entries from byte/ ],
+	[ 'an owner', 'attributes', set_part(0, 'owners', 8, 4, sub { pack 'V', 77 }), qr/TID entry \d+ is said to be of node 77, but is of/ ],
+	(map { my ($member, $code, $i) = @$_;
+		[ "attribute with other $member", 'attributes', set_attribute($i, $member, $code), qr/column @{[ $i + 2 ]} is described by impossible numbers/ ] }
+		[ n_values => sub { 5000 }, 0 ], [ rank_bytes => sub { 3 }, 0 ], [ value_bytes => sub { 4 }, 0 ], [ value_bytes => sub { 4 }, 1 ],
+		[ values => sub { $_ + 4 }, 0 ], [ values => sub { 8 }, 0 ], [ value_places => sub { 2**40 }, 1 ], [ ranks => sub { $_ + 2**31 }, 0 ],
+		[ posting_starts => sub { 2**63 }, 0 ], [ postings => sub { $_ + 100_000 }, 1 ]),
+	[ 'values out of order', 'attributes', set_part(0, 'values', 0, 8, sub { pack 'Q<', 9999 }), qr/value 1 of column 2 is not greater than the one before/ ],
+	[ 'value in no place', 'attributes', set_part(1, 'value_places', 8, 4, sub { pack 'V', 9999 }), qr/value 0 of column 3 is in no possible place/ ],
+	[ 'value with other bytes', 'attributes', set_part(1, 'values', 5, 1, sub { 'x' }), qr/value 0 of column 3 is damaged/ ],
+	[ 'rank beyond the values', 'attributes', set_part(0, 'ranks', 5, 1, sub { "\xff" }), qr/TID entry 5 has rank 255 of 40 in column 2/ ],
+	[ 'another rank', 'attributes', set_part(0, 'ranks', 5, 1, sub { chr((1 + ord $_) % 40) }), qr/TID entry 5 is among those with value \d+ of column 2, but has not/ ],
+	[ 'start of postings', 'attributes', set_part(0, 'posting_starts', 4, 4, sub { pack 'V', 0 }), qr/postings of column 2 do not go from 0 to \d+, each/ ],
+	[ 'end of postings', 'attributes', set_part(0, 'posting_starts', 41 * 4, 4, sub { pack 'V', 1 + unpack 'V', $_ }), qr/postings of column 2 do not go from/ ],
+	[ 'posting beyond the entries', 'attributes', set_part(0, 'postings', 0, 4, sub { pack 'V', 2**31 }), qr/TID entry 2147483648 is among those with value 0/ ],
+	[ 'postings out of order', 'attributes', set_part(0, 'postings', 0, 8, sub { join '', reverse unpack 'a4a4', $_ }), qr/TID entries with value 0 of column 2 do not ascend/ ],
+	[ 'attributes of a row in the tail', 'attributes', page_of('TAIL', 0, sub {
+			my ($f, $page) = @_;
+			my $at = $page + OmenPages::page_start() + 12 + $f->meta('factor_bytes') + $f->meta('code_bytes') + 9;
+
+			$f->write_bytes($at, chr(ord($f->read_bytes($at, 1)) ^ 4));
+		}), qr/attributes of row 0 are damaged/ ],
 
 	# dead bits
 	[ 'bits behind the last', 'dense', sub {
