@@ -98,7 +98,7 @@ SET ROLE regress_filter_other;
 SET filter.tenant = 4;
 SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM filter_bad
-WHERE name IN ('n1', 'n2') AND flag AND tags && '{a}' AND name LIKE 'n%' ORDER BY v <-> '[1,2,3]';
+WHERE name IN ('n1', 'n2') AND flag AND tags && '{a}' AND name LIKE ANY (ARRAY['n1%', 'n2%']) ORDER BY v <-> '[1,2,3]';
 SELECT id FROM filter_bad WHERE name IN ('n1', 'n2') AND flag AND tags && '{a}' ORDER BY v <-> '[1,2,3]';
 RESET enable_seqscan;
 RESET ROLE;
