@@ -104,7 +104,8 @@ extern void omen_graph_link(const OmenTeam *team, const OmenRecords *records,
  *		older graph is needed no more.
  *	 4. omen_graph_extend: link the new nodes.
  *
- * Where new nodes are more than older ones, a build is better.
+ * Instead of step 1, omen_locality_order numbers all of them anew: better where
+ * most have come since the older ones were numbered.
  */
 typedef struct OmenOlderGraph
 {
