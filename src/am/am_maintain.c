@@ -59,10 +59,10 @@
 #define PATIENT_TAIL 2
 
 /* So many times longer it may become while somebody else is sealing; then another one begins. */
-#define LONG_TAIL 4
+#define LONG_TAIL 3
 
 /* At so many times that length in all tails together, inserting backends wait for whoever is sealing. */
-#define MOST_IN_TAILS 8
+#define MOST_IN_TAILS 4
 
 /* Rows are sealed into a larger segment only if the whole is at most so many times as much: it keeps others from sealing. */
 #define SEAL_INTO 32
