@@ -206,6 +206,76 @@ sql(qq{
 });
 pass('temporary tables are sealed by their session');
 
+# ---- by hand, while a worker is at it ----
+
+sub n_cancelled { return scalar(() = slurp_file($node->logfile) =~ /canceling statement due to user request/g) }
+
+set_pace(50, 1);
+sql("SELECT make_items('tidied')");
+insert('tidied', 1, 3000);
+wait_for(q{count(*) = 1 FROM omenvec_progress() WHERE work = 'sealing'});
+my $n_cancelled = n_cancelled();
+my $hand = $node->background_psql('postgres');
+$hand->query_until(qr/begun/, "\\echo begun\nSELECT omenvec_optimize('tidied_v');\n\\echo done\n");
+sleep(1);    # ten times as long as deadlock_timeout
+is(sql(q{SELECT count(*) FROM omenvec_progress() AS p JOIN pg_stat_activity USING (pid)
+		 WHERE work = 'sealing' AND backend_type = 'omenvec maintenance'}), 1, 'omenvec_optimize() lets a worker go on');
+set_pace(0);
+$hand->quit;
+is(n_cancelled(), $n_cancelled, 'to the end');
+is(n_sealed('tidied'), 1, 'and does the rest');
+wait_for_no_worker();
+set_pace(100, 1);
+insert('tidied', 3001, 6000);
+wait_for(q{count(*) = 1 FROM omenvec_progress() WHERE work = 'sealing'});
+$start = time();
+sql("SELECT omenvec_optimize('tidied_v', true)");
+cmp_ok(time() - $start, '<', 5, 'unless all is to be merged');
+cmp_ok(n_cancelled(), '>', $n_cancelled, 'then the worker has to go');
+wait_for_no_worker();
+set_pace(0);
+index_is_right($node, 'tidied', 'tidied_v', 'index after both');
+
+# ---- how often a session asks ----
+
+# A session remembers what it has asked for each index, also of those whose oids end alike.
+my %by_oid;
+my @pair;
+for (my $i = 1; @pair == 0; $i++)
+{
+	my $oid = sql("SELECT make_items('asked$i'); SELECT 'asked${i}_v'::regclass::oid") =~ s/^\s+//r;
+	my $other = $by_oid{ $oid % 16 };
+
+	@pair = ($other, "asked$i") if $other;
+	$by_oid{ $oid % 16 } = "asked$i";
+}
+my $owner = $node->background_psql('postgres');
+$owner->query_safe('BEGIN');
+$owner->query_safe("ALTER INDEX ${_}_v SET (merge_factor = 3)") foreach @pair;    # so no worker gets its lock
+sql('ALTER SYSTEM SET log_min_messages = debug1; SELECT pg_reload_conf()');
+sleep(0.3);
+my $log_end = -s $node->logfile;
+sql(qq{DO \$\$
+	DECLARE last int := 1700;
+	BEGIN
+		INSERT INTO $pair[0] SELECT i, sample_vector(i, $TILES) FROM generate_series(1, last) AS i;
+		INSERT INTO $pair[1] SELECT i, sample_vector(i, $TILES) FROM generate_series(1, last) AS i;
+		FOR round IN 1 .. 10 LOOP
+			INSERT INTO $pair[0] SELECT i, sample_vector(i, $TILES) FROM generate_series(last + 1, last + 140) AS i;
+			INSERT INTO $pair[1] SELECT i, sample_vector(i, $TILES) FROM generate_series(last + 1, last + 140) AS i;
+			last := last + 140;
+			PERFORM pg_sleep(0.15);
+		END LOOP;
+	END \$\$});
+my $n_started = () = slurp_file($node->logfile, $log_end) =~ /starting background worker process "omenvec maintenance/g;
+note "$n_started workers started";
+cmp_ok($n_started, '>', 2, 'a session that gets no work done asks again');
+cmp_ok($n_started, '<', 14, 'ever more seldom');
+sql('ALTER SYSTEM RESET log_min_messages; SELECT pg_reload_conf()');
+$owner->query_safe('COMMIT');
+$owner->quit;
+wait_for_no_worker();
+
 # ---- updates ----
 
 sql("SELECT make_items('hot')");
