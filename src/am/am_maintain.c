@@ -480,6 +480,16 @@ seal_if_free(Relation index, OmenMeta *meta, uint32 due_blocks)
 	return done;
 }
 
+static uint32
+count_retired(const OmenMeta *meta)
+{
+	uint32		n_retired = 0;
+
+	for (uint32 i = 0; i < meta->n_segments; i++)
+		n_retired += meta->segments[i].state == OMEN_STATE_RETIRED;
+	return n_retired;
+}
+
 /* Is there room for what is being built?  If not, that is said, now and then. */
 static bool
 directory_has_room(Relation index, const OmenMeta *meta)
@@ -495,8 +505,8 @@ directory_has_room(Relation index, const OmenMeta *meta)
 		last_warning = now;
 		ereport(WARNING,
 				(errmsg("directory of index \"%s\" is nearly full", RelationGetRelationName(index)),
-				 errdetail("It has %u of %d entries, most of them kept for running queries; meanwhile new rows are not sealed, which makes searches slower.",
-						   meta->n_segments, OMEN_MAX_SEGMENTS),
+				 errdetail("It has %u of %d entries, %u of them kept for running queries; meanwhile new rows are not sealed, which makes searches slower.",
+						   meta->n_segments, OMEN_MAX_SEGMENTS, count_retired(meta)),
 				 errhint("End long transactions, then VACUUM the table.")));
 	}
 	return false;
