@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from .datasets import DataSet
 from .measure import say
 from .peers.postgres import OPERATORS
+from .plans import explained, scan_of, show_only
 from .report import machine_lines
 from .server import Database, ServerError
 
@@ -19,11 +19,25 @@ N_QUERIES = 5               # the median of their times counts
 N_RUNS = 3                  # of each query; the best counts
 NOISE_MS = 0.1              # differences below it are no reason to call a choice bad
 
-# Each way to answer, and what keeps the planner from all the others.
+INDEXES = ("attributes", "omenhnsw", "btree")       # of the vectors and rank, of the vectors, of rank
+
+
+@dataclass(frozen=True)
+class Way:
+    """What the planner may use: indexes that it sees, settings that are off."""
+
+    indexes: tuple[str, ...] = INDEXES
+    disabled: tuple[str, ...] = ()
+
+
+CHOICE = Way()
+
+# Each way to answer, by the name of its scan, with what keeps the planner from all the others.
 FORCED = {
-    "omenhnsw": ("enable_seqscan", "enable_bitmapscan", "enable_sort"),
-    "bitmap": ("enable_seqscan", "enable_indexscan"),
-    "seq": ("enable_indexscan", "enable_bitmapscan"),
+    "attributes": Way(("attributes",), ("enable_seqscan", "enable_sort")),
+    "omenhnsw": Way(("omenhnsw",), ("enable_seqscan", "enable_sort")),
+    "bitmap": Way(("btree",), ("enable_seqscan", "enable_indexscan")),
+    "seq": Way((), ()),
 }
 
 
@@ -48,6 +62,7 @@ class Matrix:
         self.timeout_s = timeout_s
         self.memory = memory
         self.db = Database("bench_planner")
+        self.shown: tuple[int, tuple[str, ...]] | None = None      # rows of the table, and its indexes
 
     def run(self) -> list[dict[str, Any]]:
         """A dictionary for each cell."""
@@ -78,18 +93,19 @@ class Matrix:
             SET maintenance_work_mem = '{self.memory}';
             CREATE INDEX btree_{rows} ON items_{rows} (rank);
             CREATE INDEX omenhnsw_{rows} ON items_{rows} USING omenhnsw (v vector_{self.data.metric}_ops);
+            CREATE INDEX attributes_{rows} ON items_{rows} USING omenhnsw (v vector_{self.data.metric}_ops, rank);
             VACUUM (ANALYZE) items_{rows};
-            SELECT pg_prewarm('items_{rows}'), pg_prewarm('btree_{rows}'), pg_prewarm('omenhnsw_{rows}');""")
+            SELECT pg_prewarm('items_{rows}'), {", ".join(f"pg_prewarm('{index}_{rows}')" for index in INDEXES)};""")
 
     def _cell(self, query: Query) -> dict[str, Any]:
         """Times in ms by plan; None: given up, or not to be had."""
-        chosen = self._shape(query, ())
+        chosen = self._scan(query, CHOICE)
         times = {}
-        for name, disabled in FORCED.items():
-            if self._shape(query, disabled) == name:
-                times[name] = self._time(query, disabled)
+        for name, way in FORCED.items():
+            if self._scan(query, way) == name:
+                times[name] = self._time(query, way)
         if chosen not in times:                 # some plan that is none of these
-            times[chosen] = self._time(query, ())
+            times[chosen] = self._time(query, CHOICE)
         known = {name: time for name, time in times.items() if time is not None}
         best = min(known, key=known.__getitem__) if known else None
         ratio = known[chosen] / min(known.values()) if chosen in known else None
@@ -99,51 +115,36 @@ class Matrix:
         return {"rows": query.rows, "selectivity": query.selectivity, "limit": query.limit,
                 "chosen": chosen, "best": best, "ratio": ratio, "ms": times}
 
-    def _explain(self, query: Query, disabled: tuple[str, ...], options: str, n: int) -> list[Any]:
+    def _explain(self, query: Query, way: Way, options: str, n: int) -> list[Any]:
         """The plan of each of the first n queries."""
+        if self.shown != (query.rows, way.indexes):
+            show_only(self.db, f"items_{query.rows}", [f"{index}_{query.rows}" for index in way.indexes])
+            self.shown = (query.rows, way.indexes)
         vectors = ("[" + ",".join(f"{value:.9g}" for value in vector) + "]" for vector in self.data.queries[:n])
-        script = [f"SET {setting} = off;" for setting in disabled]
+        script = [f"SET {setting} = off;" for setting in way.disabled]
         script.append(f"SET statement_timeout = {round(1000 * self.timeout_s)};")
         for vector in vectors:
             script.append(f"""EXPLAIN (FORMAT json{options}) SELECT id FROM items_{query.rows}
                 WHERE rank < {query.selectivity!r} ORDER BY v {OPERATORS[self.data.metric]} '{vector}'
                 LIMIT {query.limit};""")
-        text = "\n".join(row[0] for row in self.db.execute("\n".join(script)))
-        return _json_values(text)
+        return explained(self.db, "\n".join(script))
 
-    def _shape(self, query: Query, disabled: tuple[str, ...]) -> str:
+    def _scan(self, query: Query, way: Way) -> str:
         """Which of FORCED a plan is, or what its scan is called otherwise."""
-        node = self._explain(query, disabled, "", 1)[0][0]["Plan"]
-        while "Plans" in node and node["Node Type"] != "Bitmap Heap Scan":
-            node = node["Plans"][0]
-        if node["Node Type"] == "Index Scan":
-            return node["Index Name"].rsplit("_", 1)[0]
-        return {"Bitmap Heap Scan": "bitmap", "Seq Scan": "seq"}.get(node["Node Type"], node["Node Type"])
+        return scan_of(self._explain(query, way, "", 1)[0]).removesuffix(f"_{query.rows}")
 
-    def _time(self, query: Query, disabled: tuple[str, ...]) -> float | None:
+    def _time(self, query: Query, way: Way) -> float | None:
         """Median of the queries' times, planning included."""
         runs = []
         for _ in range(N_RUNS):
             try:
-                plans = self._explain(query, disabled, ", analyze, timing off", N_QUERIES)
+                plans = self._explain(query, way, ", analyze, timing off", N_QUERIES)
             except ServerError as error:
                 if "statement timeout" in str(error):
                     return None
                 raise
             runs.append([plan[0]["Planning Time"] + plan[0]["Execution Time"] for plan in plans])
         return statistics.median(map(min, zip(*runs)))
-
-
-def _json_values(text: str) -> list[Any]:
-    """All values of a text that holds one after the other."""
-    decoder = json.JSONDecoder()
-    values = []
-    text = text.strip()
-    while text:
-        value, end = decoder.raw_decode(text)
-        values.append(value)
-        text = text[end:].strip()
-    return values
 
 
 def markdown(results: dict[str, Any]) -> str:

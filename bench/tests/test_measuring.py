@@ -161,7 +161,7 @@ class WholeRuns(unittest.TestCase):
                                           "--selectivities", "0.01,1", "--limits", "1,100")
         self.assertEqual(len(results["planner"]), 4)
         for cell in results["planner"]:
-            self.assertEqual({"omenhnsw", "bitmap", "seq"} - set(cell["ms"]), set())
+            self.assertEqual({"attributes", "omenhnsw", "bitmap", "seq"} - set(cell["ms"]), set())
             self.assertIsNotNone(cell["ratio"])
         self.assertIn("cells within 2×", page)
 

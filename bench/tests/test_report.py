@@ -90,10 +90,6 @@ class PlannerPage(unittest.TestCase):
         self.assertEqual(planner._cell_text(cells[1]), "**seq 5.00 ms; omenhnsw 1.00 ms: 5.00×**")
         self.assertEqual(planner._cell_text(cells[3]), "**seq, given up**; omenhnsw 1.00 ms")
 
-    def test_several_json_values(self):
-        self.assertEqual(planner._json_values('[1]\n{"a": [2]}\n'), [[1], {"a": [2]}])
-        self.assertEqual(planner._json_values(""), [])
-
 
 if __name__ == "__main__":
     unittest.main()
