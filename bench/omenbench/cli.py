@@ -11,10 +11,11 @@ import sys
 import time
 from typing import Any
 
-from . import datasets, machine, measure, planner, report
+from . import datasets, filter_report, machine, measure, planner, report
 from .datasets import DataError, DataSet
+from .filters import Filters
 from .measure import say
-from .peers.base import Settings, Task
+from .peers.base import FilterSettings, Settings, Task
 from .peers.postgres import OPERATORS
 from .server import ServerError
 
@@ -24,6 +25,15 @@ def numbers(kind: type) -> Any:
     def parse(text: str) -> list:
         return [kind(part) for part in text.split(",")]
     parse.__name__ = f"list of {kind.__name__}"
+    return parse
+
+
+def up_to(most: int) -> Any:
+    def parse(text: str) -> int:
+        if not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not from 1 to {most}")
+        return int(text)
+    parse.__name__ = f"number up to {most}"
     return parse
 
 
@@ -62,6 +72,17 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--rounds", type=int, default=1, help="of each speed; the best counts")
     what.add_argument("--insert", type=int, metavar="ROWS", help="rows to insert (default: 1 %% of the base)")
     what.add_argument("--targets", type=numbers(float), default="0.95,0.98,0.99", help="compare speed at these recalls")
+    filters = top.add_argument_group("filtered search (part filter)")
+    filters.add_argument("--filter-queries", type=up_to(128), default=100, metavar="N",
+                         help="the first N queries, each with conditions of its own; at most 128")
+    filters.add_argument("--filter-seconds", type=float, default=FilterSettings.seconds,
+                         help="of each speed, or longer, so that all queries get their turn")
+    filters.add_argument("--filter-ef", type=numbers(int), default=",".join(map(str, FilterSettings.ladder)),
+                         help="ladder of ef_search for peers that filter what their index returns")
+    filters.add_argument("--filter-target", type=float, default=FilterSettings.target,
+                         help="recall at which speeds are compared")
+    filters.add_argument("--selectivities", type=numbers(float), default="0.0001,0.001,0.01,0.1,0.5,1",
+                         help="of conditions, for the planner matrix, too")
     index = top.add_argument_group("index")
     index.add_argument("--m", type=int, default=16)
     index.add_argument("--ef-construction", type=int, default=64)
@@ -71,7 +92,6 @@ def parser() -> argparse.ArgumentParser:
     plans = top.add_argument_group("planner matrix (instead of the comparison)")
     plans.add_argument("--planner", action="store_true", help="time the default plan beside each forced one")
     plans.add_argument("--sizes", type=numbers(int), help="rows of the tables (default: powers of ten from 1,000)")
-    plans.add_argument("--selectivities", type=numbers(float), default="0.0001,0.001,0.01,0.1,0.5,1")
     plans.add_argument("--limits", type=numbers(int), default="1,10,100,1000")
     plans.add_argument("--timeout", type=float, default=20, help="seconds after which a plan is given up")
     top.add_argument("--out", default=os.path.join(datasets.BENCH, "results"), help="folder for results")
@@ -100,8 +120,11 @@ def compare(args: argparse.Namespace, data: DataSet) -> dict[str, Any]:
     n_rows = min(args.n or len(data.base), len(data.base))
     n_extra = min(args.insert or max(n_rows // 100, 1), n_rows - 1) if "insert" in args.parts else 0
     settings = Settings(args.k, tuple(args.ef), tuple(args.clients), args.seconds, args.rounds, args.m,
-                        args.ef_construction, args.processes, args.memory)
-    peers = measure.find_peers(args.peers, Task(data, n_rows - n_extra, n_rows), settings)
+                        args.ef_construction, args.processes, args.memory,
+                        FilterSettings(tuple(args.filter_ef), args.filter_seconds, args.filter_target))
+    filters = Filters(data, n_rows - n_extra, min(args.filter_queries, len(data.queries)), args.selectivities,
+                      args.k) if "filter" in args.parts else None
+    peers = measure.find_peers(args.peers, Task(data, n_rows - n_extra, n_rows, filters), settings)
     results = {
         **about(data), "k": args.k, "clients": args.clients, "targets": args.targets,
         "index": {"m": args.m, "ef_construction": args.ef_construction, "processes": args.processes,
@@ -110,6 +133,9 @@ def compare(args: argparse.Namespace, data: DataSet) -> dict[str, Any]:
     results["data"] |= {"rows": n_rows, "built_rows": n_rows - n_extra}
     say(f"{data.name}: {n_rows - n_extra:,} x {data.base.shape[1]}")
     measure.Sequence(peers).run(args.parts)
+    if filters:
+        results["filter"] = {"target": args.filter_target, **filters.describe()}
+        results["filter"]["ratios"] = filter_report.ratios(results)
     return results
 
 

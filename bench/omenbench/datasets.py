@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import os
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BENCH = os.path.dirname(HERE)
 DEMO = os.path.join(BENCH, "..", "demo", "data")
 FOLDERS = [os.path.join(BENCH, "data"), os.path.join(BENCH, "..", "..", "shared", "data")]
+
+BLOCK = 50000               # rows compared at once
 
 HDF5_METRICS = {"euclidean": "l2", "angular": "cosine", "dot": "ip", "ip": "ip"}
 
@@ -100,10 +103,11 @@ def distances(metric: str, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def nearest(metric: str, base: np.ndarray, queries: np.ndarray, k: int,
             keep: np.ndarray | None = None) -> np.ndarray:
-    """Row numbers of the k nearest rows of each query, nearest first.
+    """Row numbers of the k nearest rows of each query, nearest first; -1 where there are no more.
 
-    keep is a boolean array of the rows that count (None: all).  Blocks of
-    the base are compared with all queries by matrix products.
+    keep is a boolean array of the rows that count (None: all), for all
+    queries or with a row for each.  Blocks of the base are compared with all
+    queries by matrix products.
     """
     if metric == "l1":
         return _nearest_l1(base, queries, k, keep)
@@ -112,31 +116,33 @@ def nearest(metric: str, base: np.ndarray, queries: np.ndarray, k: int,
         queries = queries / np.linalg.norm(queries, axis=1, keepdims=True)
     best = np.full((len(queries), k), np.inf, np.float32)
     ids = np.full((len(queries), k), -1, np.int64)
-    for start in range(0, len(base), 50000):
-        block = np.asarray(base[start:start + 50000], np.float32)
+    for start in range(0, len(base), BLOCK):
+        block = np.asarray(base[start:start + BLOCK], np.float32)
         keys = -(queries @ block.T)
         if metric == "l2":
             keys = 2 * keys + (block ** 2).sum(1)
         elif metric == "cosine":
             keys /= np.linalg.norm(block, axis=1)
         if keep is not None:
-            keys[:, ~keep[start:start + len(block)]] = np.inf
+            keys[~np.broadcast_to(keep[..., start:start + len(block)], keys.shape)] = np.inf
         best, ids = _merge(best, ids, keys, start, k)
     return ids
 
 
 def _nearest_l1(base: np.ndarray, queries: np.ndarray, k: int, keep: np.ndarray | None) -> np.ndarray:
-    ids = np.empty((len(queries), k), np.int64)
+    ids = np.full((len(queries), k), -1, np.int64)
     for i, query in enumerate(queries):
         keys = np.abs(base - query).sum(1)
         if keep is not None:
-            keys[~keep] = np.inf
-        ids[i] = np.argsort(keys, kind="stable")[:k]
+            keys[~(keep if keep.ndim == 1 else keep[i])] = np.inf
+        first = np.argsort(keys, kind="stable")[:k]
+        ids[i, :len(first)] = np.where(np.isinf(keys[first]), -1, first)
     return ids
 
 
 def _merge(best: np.ndarray, ids: np.ndarray, keys: np.ndarray, start: int,
            k: int) -> tuple[np.ndarray, np.ndarray]:
+    """What is better replaces what is there; rows that do not count leave -1 in its place, for the sort is stable."""
     few = min(k, keys.shape[1])
     local = np.argpartition(keys, few - 1, axis=1)[:, :few]
     best = np.hstack([best, np.take_along_axis(keys, local, 1)])
@@ -154,6 +160,7 @@ class DataSet:
     base: np.ndarray
     queries: np.ndarray
     truth: np.ndarray | None = None     # of all rows; row numbers, nearest first
+    payload: dict[str, np.ndarray] = field(default_factory=dict)    # of each row: "category", "price"
     _last: tuple = field(default=(None, None), repr=False)     # what answers() was asked, and said
 
     def __post_init__(self) -> None:
@@ -188,19 +195,20 @@ class DataSet:
         return np.take_along_axis(self.truth, first, 1)
 
     def recall(self, found: list[np.ndarray], answers: np.ndarray) -> float:
-        """Share of the k places filled as well as the truth fills them.
+        """Share of the places filled as well as the truth fills them: k a query, or as many as it has.
 
         By distance, not by row number: a row as near as the last of the true
         ones is as good as that one.  A row found twice counts once.
         """
         hits = 0
         for query, got, true in zip(self.queries, found, answers):
-            farthest = distances(self.metric, query, self.base[true[-1:]])[0]
+            true = true[true >= 0]
             got = np.unique(got)
-            if len(got):
+            if len(got) and len(true):
+                farthest = distances(self.metric, query, self.base[true[-1:]])[0]
                 near = distances(self.metric, query, self.base[got])
                 hits += min(int((near <= farthest + 1e-6 * abs(farthest)).sum()), len(true))
-        return hits / answers.size
+        return hits / (answers >= 0).sum()
 
 
 # --- data sets by name -------------------------------------------------------
@@ -240,8 +248,19 @@ def _stored(name: str, metric: str, suffix: str, folders: list[str]) -> DataSet 
         if os.path.exists(path("b" + suffix)):
             queries = read_vectors(path("q" + suffix))
             truth = read_truth(path("gt.i32"), len(queries)) if os.path.exists(path("gt.i32")) else None
-            return DataSet(name, metric, read_vectors(path("b" + suffix)), queries, truth)
+            return DataSet(name, metric, read_vectors(path("b" + suffix)), queries, truth,
+                           _read_payload(path("payload.tsv.gz")))
     return None
+
+
+def _read_payload(path: str) -> dict[str, np.ndarray]:
+    """What the rows of "deb" are, for filters: section and installed size."""
+    if not os.path.exists(path):
+        return {}
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return {"category": np.array([row["section"] for row in rows]),
+            "price": np.array([row["installed_size"] for row in rows], np.float64)}
 
 
 STORED = {"deb": ("cosine", ".f16.npy"), "sift": ("l2", ".npy")}
@@ -277,7 +296,7 @@ def with_metric(data: DataSet, metric: str | None) -> DataSet:
     """The same vectors under another metric, for which the stored truth does not hold."""
     if metric in (None, data.metric):
         return data
-    return DataSet(data.name, metric, data.base, data.queries)
+    return DataSet(data.name, metric, data.base, data.queries, payload=data.payload)
 
 
 def _base_name(path: str) -> str:

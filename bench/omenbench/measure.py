@@ -76,8 +76,11 @@ class Sequence:
         self._each(methodcaller("prepare_search"), part)
         self._each(methodcaller("search", EF_AFTER_WRITES, f"search_after_{part}"), part)
 
-    # Filtered search will come here as a part "filter": predicates and their
-    # truth belong to DataSet, the columns to Peer.prepare().
+    def filter(self) -> None:
+        """Workload by workload, so that all answer the same questions one after the other."""
+        self._each(methodcaller("prepare_filter"), "filter")
+        for number in range(len(self.peers[0].task.filters.workloads)):
+            self._each(methodcaller("filter_step", number), "filter")
 
     def _each(self, step: Callable[[Peer], object], part: str | None = None) -> None:
         for peer in self.peers:
@@ -93,4 +96,4 @@ class Sequence:
             peer.say(f"failed: {error}")
 
 
-PARTS = ["build", "search", "insert", "vacuum"]
+PARTS = ["build", "search", "insert", "vacuum", "filter"]

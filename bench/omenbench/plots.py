@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import filter_report
+
 Results = dict[str, Any]
 
 BARS = [("vectors_per_second", "build, vectors/s"), ("memory_bytes_per_vector", "peak memory, B/vector"),
@@ -11,7 +13,7 @@ BARS = [("vectors_per_second", "build, vectors/s"), ("memory_bytes_per_vector", 
 
 
 def draw(results: Results, path: str) -> list[str]:
-    """Writes PATH-search.svg and PATH-build.svg, as far as there are figures; returns the files."""
+    """Writes PATH-search.svg, PATH-build.svg and PATH-filter.svg, as far as there are figures; returns the files."""
     import matplotlib
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "omenbench"       # the same figures, the same file
@@ -21,6 +23,8 @@ def draw(results: Results, path: str) -> list[str]:
         written.append(_save(_curves(results, peers), path + "-search.svg"))
     if peers:
         written.append(_save(_bars(results, peers), path + "-build.svg"))
+    if "filter" in results and filter_report.ours(results):
+        written.append(_save(_filtered(results), path + "-filter.svg"))
     return written
 
 
@@ -83,6 +87,47 @@ def _bars(results: Results, peers: Results) -> Any:
     panels[0].invert_yaxis()
     figure.suptitle(_title(results))
     return figure
+
+
+def _filtered(results: Results) -> Any:
+    """Speed above, recall below, by selectivity; a panel for each relation of the matches to the query."""
+    from matplotlib import pyplot
+    kinds = list(dict.fromkeys(workload["kind"] for workload in results["filter"]["workloads"]
+                               if workload["selectivity"] is not None))
+    figure, panels = pyplot.subplots(2, len(kinds), figsize=(5 * len(kinds), 7), squeeze=False, sharex=True,
+                                     sharey="row", layout="constrained")
+    for (upper, lower), kind in zip(panels.T, kinds):
+        for name, cells in _filter_lines(results).items():
+            points = sorted((cell["selectivity"], filter_report.speed(cell), cell["recall"]) for cell in cells
+                            if cell["kind"] == kind and cell["selectivity"] is not None)
+            if points:
+                shares, speeds, recalls = zip(*points)
+                style = "--" if results["peers"][name.split(" ")[0]].get("in_process") else "-"
+                upper.plot(shares, speeds, marker="o", markersize=3, label=name, linestyle=style)
+                lower.plot(shares, recalls, marker="o", markersize=3, linestyle=style)
+        upper.set_title(kind)
+        upper.set_yscale("log")
+        lower.set_xscale("log")
+        lower.set_xlabel("share of the rows that match")
+        lower.axhline(results["filter"]["target"], color="grey", linewidth=0.8)
+        for panel in (upper, lower):
+            panel.grid(True, which="both", alpha=0.3)
+    panels[0][0].set_ylabel(f"queries/s, {results['clients'][0]} client(s)")
+    panels[1][0].set_ylabel(f"recall@{results['k']}")
+    panels[0][0].legend(title="dashed: in process", fontsize="small")
+    figure.suptitle(_title(results) + ", filtered")
+    return figure
+
+
+def _filter_lines(results: Results) -> dict[str, list[Any]]:
+    """All ways of the first peer, the best one of each other."""
+    first = filter_report.ours(results).split(" ")[0]
+    lines = {name: cells for name, cells in filter_report.columns(results).items() if name.startswith(first + " ")}
+    for peer in results["peers"]:
+        found = [filter_report.best(results, peer, number) for number in range(len(results["filter"]["workloads"]))]
+        if peer != first and all(found):
+            lines[f"{peer} best"] = [cell for _, cell in found]
+    return lines
 
 
 def _save(figure: Any, path: str) -> str:

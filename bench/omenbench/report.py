@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from . import filter_report
+
 Results = dict[str, Any]
 Figure = Callable[[Results], "float | None"]
 
@@ -40,7 +42,7 @@ def markdown(results: Results) -> str:
             lines += _curve(results, name, peer)
         if "error" in peer:
             lines += [f"**{name} failed:** {peer['error']}", ""]
-    return "\n".join(lines)
+    return "\n".join(lines + filter_report.markdown(results))
 
 
 def _head(results: Results) -> list[str]:
@@ -106,7 +108,7 @@ def _summary(results: Results) -> list[str]:
         cells = [number(values[0])] + [number(value) + _times(values[0], value, more_is_better)
                                        for value in values[1:]]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return lines + [""]
+    return lines + [""] if len(lines) > 2 else []
 
 
 def _at(part: str, figure: str) -> Figure:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import itertools
 import os
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -53,28 +57,41 @@ class Database:
 
     def load(self, table: str, ids: np.ndarray, vectors: np.ndarray) -> None:
         """COPY rows (id int, v vector) in binary, in chunks."""
-        command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c",
-                   f"COPY {table} FROM STDIN (FORMAT binary)"]
+        chunks = (_copy_rows(ids[start:start + 20000], vectors[start:start + 20000])
+                  for start in range(0, len(ids), 20000))
+        self._copy(f"{table} FROM STDIN (FORMAT binary)", itertools.chain(
+            [b"PGCOPY\n\xff\r\n\0" + bytes(8)], chunks, [b"\xff\xff"]))
+
+    def load_columns(self, table: str, columns: list[np.ndarray]) -> None:
+        """COPY rows of numbers and texts."""
+        text = io.StringIO()
+        csv.writer(text).writerows(zip(*(column.tolist() for column in columns)))
+        self._copy(f"{table} FROM STDIN (FORMAT csv)", [text.getvalue().encode()])
+
+    def _copy(self, what: str, chunks: Iterable[bytes]) -> None:
+        command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", f"COPY {what}"]
         with subprocess.Popen(command, env=self._environment(), stdin=subprocess.PIPE,
                               stderr=subprocess.PIPE) as copy:
             try:
-                copy.stdin.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-                for start in range(0, len(ids), 20000):
-                    copy.stdin.write(_copy_rows(ids[start:start + 20000], vectors[start:start + 20000]))
-                copy.stdin.write(b"\xff\xff")
+                for chunk in chunks:
+                    copy.stdin.write(chunk)
             except BrokenPipeError:
                 pass                # psql says why
             _, message = copy.communicate()
         if copy.returncode != 0:
             raise ServerError(message.decode(errors="replace").strip())
 
-    def pgbench(self, script: str, length: list[str], clients: int = 1, mode: str = "prepared") -> float:
-        """Transactions a second; length is pgbench's -T SECONDS or -t TRANSACTIONS."""
-        with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-            file.write(script)
-            file.flush()
+    def pgbench(self, script: str | list[str], length: list[str], clients: int = 1, mode: str = "prepared") -> float:
+        """Transactions a second, each of a script drawn; length is pgbench's -T SECONDS or -t TRANSACTIONS."""
+        scripts = [script] if isinstance(script, str) else script
+        with tempfile.TemporaryDirectory(prefix="bench_scripts") as folder:
+            files = []
+            for number, text in enumerate(scripts):
+                files += ["-f", os.path.join(folder, f"{number}.sql")]
+                with open(files[-1], "w", encoding="utf-8") as file:
+                    file.write(text)
             output = self._run(["pgbench", "-n", "-M", mode, *length, "-c", str(clients),
-                                "-j", str(clients), "-f", file.name]).decode()
+                                "-j", str(clients), *files]).decode()
         return float(re.search(r"^tps = ([0-9.]+)", output, re.M).group(1))
 
 

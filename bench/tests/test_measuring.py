@@ -143,7 +143,7 @@ class WholeRuns(unittest.TestCase):
     def test_comparison(self):
         results, names, page = self.run_bench(
             "--n", "2000", "--peers", "omenvec", "--clients", "1", "--seconds", "1", "--ef", "40",
-            "--insert", "100", "--processes", "1")
+            "--insert", "100", "--processes", "1", "--parts", "build,search,insert,vacuum")
         peer = results["peers"]["omenvec"]
         self.assertTrue(peer["index_used"])
         self.assertEqual(peer["build"]["rows"], 1900)
@@ -155,6 +155,23 @@ class WholeRuns(unittest.TestCase):
         self.assertGreater(peer["insert"]["wal_bytes_per_single"], 0)
         self.assertIn("| build, vectors/s |", page)
         self.assertTrue(any(name.endswith(".md") for name in names))
+
+    def test_filtered(self):
+        results, _, page = self.run_bench(
+            "--n", "2000", "--peers", "omenvec", "--clients", "1", "--processes", "1", "--parts", "filter",
+            "--filter-queries", "20", "--selectivities", "0.001,0.1")
+        peer = results["peers"]["omenvec"]["filter"]
+        self.assertEqual(sorted(peer["indexes"]), ["attributes", "vector"])
+        self.assertEqual(list(peer["ways"]), ["attributes", "plain", "btree", "planner"])
+        for way, scans in (("attributes", {"attributes"}), ("plain", {"vector"}), ("btree", None)):
+            for cell in peer["ways"][way]:
+                self.assertEqual(cell["full"], 1, cell)
+                self.assertGreater(cell["recall"], 0.9 if scans else 0.9999, cell)
+                self.assertGreater(cell["tps"]["1"], 0, cell)
+                self.assertLessEqual(set(cell["plans"]), scans or set(cell["plans"]), cell)
+        self.assertEqual([ratio["than"] for ratio in results["filter"]["ratios"]],
+                         ["omenvec plain", "omenvec btree", "omenvec planner"])
+        self.assertIn("| uncorrelated 0.1 % | 2 |", page)
 
     def test_planner_matrix(self):
         results, _, page = self.run_bench("--planner", "--n", "1000", "--sizes", "1000",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..datasets import DataSet
+from ..filters import Filters, Workload
 
 
 class PeerError(Exception):
@@ -18,6 +20,16 @@ class PeerError(Exception):
 
 class MissingPeer(Exception):
     """A peer that cannot be measured here: not installed, or not made for the data."""
+
+
+@dataclass(frozen=True)
+class FilterSettings:
+    """What the command line says about filtered search."""
+
+    ladder: tuple[int, ...] = (20, 40, 80, 160, 320, 640)
+    seconds: float = 1              # of each speed, or as long as all queries take once
+    target: float = 0.97            # the recall that the point timed has to reach
+    patience: float = 20            # seconds of all queries once, after which the ladder ends
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,7 @@ class Settings:
     ef_construction: int
     processes: int                  # that build: a leader and its workers, or threads
     memory: str                     # maintenance_work_mem
+    filter: FilterSettings = FilterSettings()
 
 
 @dataclass
@@ -42,6 +55,7 @@ class Task:
     data: DataSet
     n_built: int
     n_rows: int
+    filters: Filters | None = None
 
     @property
     def dims(self) -> int:
@@ -106,6 +120,55 @@ class Peer(ABC):
     def prepare_search(self) -> None:
         """Warm the caches.  Not timed."""
 
+    # --- filtered search ---
+
+    def prepare_filter(self) -> None:
+        """Bring the attributes to where the peer wants them, and index them; note that in results["filter"]."""
+        raise NotImplementedError
+
+    def filter_ways(self) -> dict[str, tuple[int | None, ...]]:
+        """The ways that the peer can answer filtered queries, each with its ladder; None: its default."""
+        raise NotImplementedError
+
+    def found_filtered(self, workload: Workload, way: str, ef: int | None) -> list[np.ndarray]:
+        """Row numbers found for each query of the workload."""
+        raise NotImplementedError
+
+    def filter_speed(self, workload: Workload, way: str, ef: int | None, seconds: float) -> dict[str, Any]:
+        """tps by number of clients, and what the peer knows besides, such as the plans."""
+        raise NotImplementedError
+
+    def filter_step(self, number: int) -> None:
+        """Measure each way with a workload: the fastest point of its ladder that has the recall."""
+        workload = self.task.filters.workloads[number]
+        for way, ladder in self.filter_ways().items():
+            points = self._filter_points(number, way, ladder)
+            point = best_point(points, self.settings.filter.target)
+            seconds = max(self.settings.filter.seconds, min(point["seconds"], self.settings.filter.patience / 2))
+            point = {**point, **self.filter_speed(workload, way, point["ef_search"], seconds), "ladder": points}
+            self.results["filter"].setdefault("ways", {}).setdefault(way, []).append(
+                {"kind": workload.kind, "selectivity": workload.selectivity, **point})
+            speeds = ", ".join(f"{tps:,.0f}/s with {clients}" for clients, tps in point["tps"].items())
+            self.say(f"{workload.title}: {way}: recall {point['recall']:.4f}, full {point['full']:.2f}, {speeds}"
+                     + "".join(f"; {plan}: {n}" for plan, n in point.get("plans", {}).items()))
+
+    def _filter_points(self, number: int, way: str, ladder: tuple[int | None, ...]) -> list[dict[str, Any]]:
+        filters = self.task.filters
+        points = []
+        for ef in ladder:
+            start = time.perf_counter()
+            found = self.found_filtered(filters.workloads[number], way, ef)
+            seconds = time.perf_counter() - start
+            try:
+                points.append({"ef_search": ef, "seconds": seconds, **filters.judge(number, found)})
+            except ValueError as error:
+                raise PeerError(f"{way}, {filters.workloads[number].title}: {error}") from error
+            if seconds > self.settings.filter.patience:
+                break
+        return points
+
+    # --- writes ---
+
     def insert(self) -> None:
         raise NotImplementedError
 
@@ -114,3 +177,11 @@ class Peer(ABC):
 
     def close(self) -> None:
         """Leave nothing behind.  Called once, also after an error."""
+
+
+def best_point(points: list[dict[str, Any]], target: float) -> dict[str, Any]:
+    """The fastest of those with the recall; without any, the one of most recall."""
+    enough = [point for point in points if point["recall"] >= target]
+    if enough:
+        return min(enough, key=lambda point: point["seconds"])
+    return max(points, key=lambda point: point["recall"])

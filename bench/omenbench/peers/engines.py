@@ -6,9 +6,12 @@ import os
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from ..filters import Columns, Condition, Conditions
 
 
 class Engine(ABC):
@@ -16,6 +19,7 @@ class Engine(ABC):
 
     metrics: dict[str, Any] = {}    # what the library calls each metric that it has
     concurrent = True               # whether several threads search at once
+    ways: tuple[str, ...] = ()      # to answer filtered queries, if it can
 
     def __init__(self, metric: str, dims: int, m: int, ef_construction: int):
         self.metric = metric
@@ -45,6 +49,19 @@ class Engine(ABC):
     @abstractmethod
     def ids(self, answer: Any) -> np.ndarray:
         """Row numbers of an answer; not timed."""
+
+    # --- of an engine that has ways ---
+
+    def build_filtered(self, base: np.ndarray, columns: Columns, threads: int) -> None:
+        """In place of build(); columns are the attributes."""
+        raise NotImplementedError
+
+    def filtered_query(self, vector: np.ndarray, conditions: Conditions) -> Any:
+        """As query()."""
+        raise NotImplementedError
+
+    def set_way(self, way: str) -> None:
+        """For the next set_ef()."""
 
     def close(self) -> None: ...
 
@@ -137,8 +154,10 @@ class Qdrant(Engine):
 
     metrics = {"l2": "Euclid", "ip": "Dot", "cosine": "Cosine", "l1": "Manhattan"}
     concurrent = False
+    ways = ("filter", "acorn")      # acorn: looks beyond neighbours that do not match
     quantized = False
     batch = 1000                    # points upserted at once
+    scanned_kb = 10_000             # Qdrant's default: with fewer vectors to look at, it looks at all of them
 
     def __init__(self, *args: Any):
         super().__init__(*args)
@@ -147,20 +166,38 @@ class Qdrant(Engine):
         self.folder = tempfile.mkdtemp(prefix="bench_qdrant")
         self.shard: Any = None
         self.params: Any = None
+        self.acorn: Any = None
 
     def build(self, base: np.ndarray, threads: int) -> None:
+        self._create(threads, full_scan_threshold=1)
+        self._fill(base, lambda row: None)
+
+    def build_filtered(self, base: np.ndarray, columns: Columns, threads: int) -> None:
+        """The payload's indexes come first, for the graph gets links by them."""
+        q = self.qdrant
+        self._create(threads, full_scan_threshold=self.scanned_kb)
+        values = {name: column.tolist() for name, column in columns.items()}
+        kinds = {int: q.PayloadSchemaType.Integer, float: q.PayloadSchemaType.Float, str: q.PayloadSchemaType.Keyword}
+        for name, column in values.items():
+            self.shard.update(q.UpdateOperation.create_field_index(name, kinds[type(column[0])]))
+        self._fill(base, lambda row: {name: column[row] for name, column in values.items()})
+
+    def _create(self, threads: int, full_scan_threshold: int) -> None:
         q = self.qdrant
         int8 = q.ScalarQuantizationConfig(q.ScalarType.Int8, always_ram=True)
         self.shard = q.EdgeShard.create(self.folder, q.EdgeConfig(
             vectors=q.EdgeVectorParams(self.dims, getattr(q.Distance, self.metrics[self.metric])),
-            hnsw_config=q.HnswIndexConfig(self.m, self.ef_construction, full_scan_threshold=1,
+            hnsw_config=q.HnswIndexConfig(self.m, self.ef_construction, full_scan_threshold,
                                           max_indexing_threads=threads),
             quantization_config=int8 if self.quantized else None,
             optimizers=q.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1)))
+
+    def _fill(self, base: np.ndarray, payload: Callable[[int], dict[str, Any] | None]) -> None:
+        q = self.qdrant
         for start in range(0, len(base), self.batch):
             rows = base[start:start + self.batch].tolist()
             self.shard.update(q.UpdateOperation.upsert_points(
-                [q.Point(start + i, row) for i, row in enumerate(rows)]))
+                [q.Point(start + i, row, payload(start + i)) for i, row in enumerate(rows)]))
         self.shard.optimize()
         self.shard.flush()
 
@@ -170,15 +207,28 @@ class Qdrant(Engine):
                    for folder, _, names in os.walk(self.folder) for name in names)
 
     def query(self, vector: np.ndarray) -> Any:
-        return self.qdrant.Query.Nearest(vector.tolist())
+        return self.qdrant.Query.Nearest(vector.tolist()), None
+
+    def filtered_query(self, vector: np.ndarray, conditions: Conditions) -> Any:
+        return self.query(vector)[0], self.qdrant.Filter(must=[self._condition(one) for one in conditions])
+
+    def _condition(self, condition: Condition) -> Any:
+        q = self.qdrant
+        if condition.below is None:
+            return q.FieldCondition(condition.column, match=q.MatchValue(condition.least))
+        return q.FieldCondition(condition.column, range=q.RangeFloat(gte=condition.least, lt=condition.below))
+
+    def set_way(self, way: str) -> None:
+        self.acorn = self.qdrant.AcornSearchParams(enable=True) if way == "acorn" else None
 
     def set_ef(self, ef: int | None) -> None:
         q = self.qdrant
         rescoring = q.QuantizationSearchParams(rescore=True, oversampling=2.0) if self.quantized else None
-        self.params = q.SearchParams(hnsw_ef=ef, quantization=rescoring)
+        self.params = q.SearchParams(hnsw_ef=ef, quantization=rescoring, acorn=self.acorn)
 
     def search(self, query: Any, k: int) -> Any:
-        return self.shard.search(self.qdrant.SearchRequest(query=query, limit=k, params=self.params))
+        nearest, matching = query
+        return self.shard.search(self.qdrant.SearchRequest(nearest, limit=k, filter=matching, params=self.params))
 
     def ids(self, answer: Any) -> np.ndarray:
         return np.array([point.id for point in answer], np.int64)

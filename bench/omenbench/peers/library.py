@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import multiprocessing
 import random
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 
 from .. import memory
+from ..filters import Workload
 from .base import MissingPeer, Peer, PeerError, Settings, Task
 from .engines import ENGINES, Engine
 
@@ -31,6 +34,8 @@ class LibraryPeer(Peer):
         if task.data.metric not in engine.metrics:
             raise MissingPeer(f"does not know {task.data.metric}")
         self.results["in_process"] = True
+        if engine.ways:
+            self.parts = self.parts | {"filter"}
         self._pipe: Connection | None = None
         self._child: Any = None
 
@@ -73,6 +78,30 @@ class LibraryPeer(Peer):
                for clients in self.settings.clients
                if clients == 1 or ENGINES[self.name][0].concurrent}
         return {"recall": recall, "tps": tps}
+
+    # --- filtered search ---
+
+    def prepare_filter(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="bench_vectors") as folder:
+            np.save(f"{folder}/base.npy", np.asarray(self.task.filters.base, np.float32))
+            np.savez(f"{folder}/columns.npz", **self.task.filters.columns)
+            built = self._ask("build_filtered", folder)
+        self.results["filter"] = {"indexes": {"attributes": built}}
+        self.say(f"index with attributes: {built['seconds']:.2f} s, {built['bytes'] / self.task.n_built:.0f} B/vector")
+
+    def filter_ways(self) -> dict[str, tuple[int | None, ...]]:
+        return dict.fromkeys(ENGINES[self.name][0].ways, self.settings.filter.ladder)
+
+    def found_filtered(self, workload: Workload, way: str, ef: int | None) -> list[np.ndarray]:
+        return self._ask("found_filtered", workload, way, ef)
+
+    def filter_speed(self, workload: Workload, way: str, ef: int | None, seconds: float) -> dict[str, Any]:
+        """Asked again for the rows found, as the way and ef are set by that."""
+        self._ask("found_filtered", workload, way, ef)
+        return {"tps": {str(clients): self._ask("filtered_speed", clients, seconds)
+                        for clients in self.settings.clients if clients == 1 or ENGINES[self.name][0].concurrent}}
+
+    # --- end ---
 
     def close(self) -> None:
         if self._pipe is not None:
@@ -118,8 +147,13 @@ class _Worker:
         self.base = np.load(f"{folder}/base.npy")
         queries = np.load(f"{folder}/queries.npy")
         self.settings = settings
-        self.engine: Engine = ENGINES[name][0](metric, self.base.shape[1], settings.m, settings.ef_construction)
+        self.new_engine: Callable[[], Engine] = functools.partial(
+            ENGINES[name][0], metric, self.base.shape[1], settings.m, settings.ef_construction)
+        self.engine = self.new_engine()
+        self.vectors = queries
         self.queries = [self.engine.query(query) for query in queries]
+        self.filtered: Engine | None = None
+        self.filtered_queries: list[Any] = []
 
     def build(self) -> dict[str, Any]:
         """Peak memory is over what the process had with the vectors loaded."""
@@ -137,26 +171,55 @@ class _Worker:
         return [self.engine.ids(self.engine.search(query, self.settings.k)) for query in self.queries]
 
     def speed(self, clients: int) -> float:
-        """Queries a second of so many threads, one query at a time each, with the ef of found()."""
-        counts = [0] * clients
-        end = time.perf_counter() + self.settings.seconds
+        """Queries a second with the ef of found()."""
+        return speed(lambda query: self.engine.search(query, self.settings.k), self.queries, clients,
+                     self.settings.seconds)
 
-        def client(number: int) -> None:
-            order = random.Random(number).sample(self.queries, len(self.queries))
-            while True:
-                for query in order:
-                    self.engine.search(query, self.settings.k)
-                    counts[number] += 1
-                    if time.perf_counter() >= end:
-                        return
-
+    def build_filtered(self, folder: str) -> dict[str, Any]:
+        base = np.load(f"{folder}/base.npy")
+        with np.load(f"{folder}/columns.npz") as file:
+            columns = dict(file)
+        self.filtered = self.new_engine()
         start = time.perf_counter()
-        threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return sum(counts) / (time.perf_counter() - start)
+        self.filtered.build_filtered(base, columns, self.settings.processes)
+        return {"seconds": time.perf_counter() - start, "bytes": self.filtered.size()}
+
+    def found_filtered(self, workload: Workload, way: str, ef: int | None) -> list[np.ndarray]:
+        self.filtered.set_way(way)
+        self.filtered.set_ef(ef)
+        self.filtered_queries = [self.filtered.filtered_query(vector, conditions)
+                                 for vector, conditions in zip(self.vectors, workload.conditions)]
+        return [self.filtered.ids(self.filtered.search(query, self.settings.k)) for query in self.filtered_queries]
+
+    def filtered_speed(self, clients: int, seconds: float) -> float:
+        """Queries a second with the workload, the way and the ef of found_filtered()."""
+        return speed(lambda query: self.filtered.search(query, self.settings.k), self.filtered_queries, clients,
+                     seconds)
 
     def end(self) -> None:
         self.engine.close()
+        if self.filtered is not None:
+            self.filtered.close()
+
+
+def speed(search: Callable[[Any], Any], queries: list[Any], clients: int, seconds: float) -> float:
+    """Queries a second of so many threads, one query at a time each."""
+    counts = [0] * clients
+    end = time.perf_counter() + seconds
+
+    def client(number: int) -> None:
+        order = random.Random(number).sample(queries, len(queries))
+        while True:
+            for query in order:
+                search(query)
+                counts[number] += 1
+                if time.perf_counter() >= end:
+                    return
+
+    start = time.perf_counter()
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / (time.perf_counter() - start)

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..filters import TYPES, Workload
 from ..memory import Sampler, children
 from ..server import Database
 from .base import MissingPeer, Peer, PeerError, Settings, Task
+from .filtered import EXACT, FORCED, WAYS, FilteredTable, Way
 
 OPERATORS = {"l2": "<->", "ip": "<#>", "cosine": "<=>", "l1": "<+>"}
 MOST_SINGLES = 2000             # rows inserted one by one
@@ -21,9 +23,11 @@ class Method:
     """An index access method and how its extension wants it used.
 
     index is the end of CREATE INDEX … USING, with the fields metric, m,
-    ef_construction and lists (of clusters, by the number of rows).  setting is what the
+    ef_construction, lists (of clusters, by the number of rows) and attributes
+    (further columns, of a method that filters by them).  setting is what the
     ladder of the search sets; its values are those of --ef, or the method's
-    own where they mean something else.
+    own where they mean something else.  ways are those to answer filtered
+    queries.
     """
 
     extension: str
@@ -32,13 +36,27 @@ class Method:
     ladder: tuple[int, ...] | None = None
     metrics: tuple[str, ...] = ("l2", "ip", "cosine")
     session: dict[str, str] = field(default_factory=dict)
+    ways: dict[str, Way] = field(default_factory=lambda: WAYS)
 
 
-HNSW = "(v vector_{metric}_ops) WITH (m = {m}, ef_construction = {ef_construction})"
+HNSW = "(v vector_{metric}_ops{attributes}) WITH (m = {m}, ef_construction = {ef_construction})"
+
+# omenvec at its defaults, with the attributes in the index and without.
+OMENVEC_WAYS = {"attributes": Way(("attributes",), FORCED), "plain": Way(("vector",), FORCED),
+                "btree": EXACT, "planner": Way(("attributes", "btree"))}
+
+# pgvector goes on until it has enough rows only where it is told to, and not to stop.
+ITERATIVE = {**FORCED, "hnsw.max_scan_tuples": "2147483647", "hnsw.scan_mem_multiplier": "100"}
+PGVECTOR_WAYS = {
+    "relaxed": Way(("vector",), {**ITERATIVE, "hnsw.iterative_scan": "relaxed_order"}, ladder=True),
+    "strict": Way(("vector",), {**ITERATIVE, "hnsw.iterative_scan": "strict_order"}, ladder=True),
+    "btree": EXACT, "planner": WAYS["planner"]}
 
 METHODS = {
-    "omenvec": Method("omenvec", "omenhnsw " + HNSW, "omenhnsw.ef_search", metrics=tuple(OPERATORS)),
-    "pgvector": Method("vector", "hnsw " + HNSW, "hnsw.ef_search", metrics=tuple(OPERATORS)),
+    "omenvec": Method("omenvec", "omenhnsw " + HNSW, "omenhnsw.ef_search", metrics=tuple(OPERATORS),
+                      ways=OMENVEC_WAYS),
+    "pgvector": Method("vector", "hnsw " + HNSW.replace("{attributes}", ""), "hnsw.ef_search",
+                       metrics=tuple(OPERATORS), ways=PGVECTOR_WAYS),
     "vectorchord": Method(
         "vchord", "vchordrq (v vector_{metric}_ops) WITH (options = $$build.internal.lists = [{lists}]$$)",
         "vchordrq.probes", ladder=(2, 4, 8, 12, 20, 32, 64, 128)),
@@ -50,7 +68,7 @@ METHODS = {
 class PostgresPeer(Peer):
     """One extension in a database of its own, for several have a type named vector."""
 
-    parts = frozenset({"build", "search", "insert", "vacuum"})
+    parts = frozenset({"build", "search", "insert", "vacuum", "filter"})
 
     def __init__(self, name: str, task: Task, settings: Settings):
         super().__init__(name, task, settings)
@@ -62,6 +80,7 @@ class PostgresPeer(Peer):
         self.ladder = self.method.ladder or settings.ladder
         self.operator = OPERATORS[task.data.metric]
         self.db = Database(f"bench_{name}")
+        self.filtered = FilteredTable(self.db, self.operator, settings.k)
 
     # --- data and build ---
 
@@ -89,20 +108,24 @@ class PostgresPeer(Peer):
         Database("postgres").execute(f"DROP DATABASE IF EXISTS {self.db.name} WITH (FORCE);")
 
     def build(self) -> None:
-        settings = self.settings
-        index = self.method.index.format(
-            metric=self.task.data.metric, m=settings.m, ef_construction=settings.ef_construction,
-            lists=max(10, 2 * round(math.sqrt(self.task.n_built))))
+        index = self._index()
         postmaster = _postmaster()
         with Sampler(lambda: self._building_processes(postmaster)) as memory:
-            seconds, wal_bytes = self.db.timed(
-                f"CREATE INDEX items_v ON items USING {index}",
-                f"SET maintenance_work_mem = '{settings.memory}';"
-                f" SET max_parallel_maintenance_workers = {settings.processes - 1};")
+            seconds, wal_bytes = self.db.timed(f"CREATE INDEX items_v ON items USING {index}", self._build_settings())
         self.db.execute("CHECKPOINT;")
         self.note_build(seconds, int(self.db.value("SELECT pg_relation_size('items_v')")), memory.peak,
                         table_bytes=int(self.db.value("SELECT pg_table_size('items')")),
                         wal_bytes=wal_bytes, processes_seen=memory.n_processes, index=index)
+
+    def _index(self, attributes: str = "") -> str:
+        settings = self.settings
+        return self.method.index.format(
+            metric=self.task.data.metric, m=settings.m, ef_construction=settings.ef_construction,
+            lists=max(10, 2 * round(math.sqrt(self.task.n_built))), attributes=attributes)
+
+    def _build_settings(self) -> str:
+        return (f"SET maintenance_work_mem = '{self.settings.memory}';"
+                f" SET max_parallel_maintenance_workers = {self.settings.processes - 1};")
 
     def _building_processes(self, postmaster: int) -> list[int]:
         """The one that runs CREATE INDEX in our database, and its workers."""
@@ -165,6 +188,37 @@ class PostgresPeer(Peer):
         self.results["index_used"] = "items_v" in plan
         if "items_v" not in plan:
             self.say("warning: the planner does not use the index:\n" + plan)
+
+    # --- filtered search ---
+
+    def prepare_filter(self) -> None:
+        """The index without attributes first, and that with them, if the method has such."""
+        self.filtered.load(self.task.filters)
+        definitions = {"vector": self._index()}
+        if any("attributes" in way.indexes for way in self.method.ways.values()):
+            definitions["attributes"] = self._index(", " + ", ".join(TYPES))
+        built = {name: self.filtered.build(name, definition, self._build_settings())
+                 for name, definition in definitions.items()}
+        self.results["filter"] = {"indexes": built}
+        for name, index in built.items():
+            self.say(f"index {name}: {index['seconds']:.2f} s, {index['bytes'] / self.task.n_built:.0f} B/vector")
+
+    def filter_ways(self) -> dict[str, tuple[int | None, ...]]:
+        ladder = self.method.ladder or self.settings.filter.ladder
+        return {name: ladder if way.ladder else (None,) for name, way in self.method.ways.items()}
+
+    def _use(self, way: str, ef: int | None) -> None:
+        settings = {} if ef is None else {self.method.setting: str(ef)}
+        self.filtered.use(self.method.ways[way], {**self.method.session, **settings})
+
+    def found_filtered(self, workload: Workload, way: str, ef: int | None) -> list[np.ndarray]:
+        self._use(way, ef)
+        return self.filtered.found(workload)
+
+    def filter_speed(self, workload: Workload, way: str, ef: int | None, seconds: float) -> dict[str, Any]:
+        self._use(way, ef)
+        tps = {str(clients): self.filtered.speed(workload, clients, seconds) for clients in self.settings.clients}
+        return {"tps": tps, "plans": self.filtered.plans(workload)}
 
     # --- writes ---
 
