@@ -48,10 +48,17 @@ typedef struct OmenOptions
 #define OMEN_ITERATIVE_RELAXED 1
 #define OMEN_ITERATIVE_STRICT 2
 
+/* Values of omenhnsw.filter_strategy. */
+#define OMEN_FILTER_AUTO 0
+#define OMEN_FILTER_EXACT 1
+#define OMEN_FILTER_PLAIN 2
+#define OMEN_FILTER_WALK 3
+
 extern int	omen_am_ef_search;	/* 0: by calibration */
 extern double omen_am_recall_target;
 extern int	omen_am_iterative_scan;
 extern int	omen_am_max_scan_tuples;
+extern int	omen_am_filter_strategy;
 extern int	omen_am_build_shared_memory;
 extern int	omen_am_max_maintenance_workers;
 

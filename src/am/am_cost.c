@@ -9,6 +9,9 @@
  * linear in the rows that leave, which is how the planner reckons LIMIT and
  * the selectivity of filters: for k rows of which a share s passes, k / s leave.
  *
+ * Conditions on attributes make a round dearer (scan_way.c says by how much each
+ * way to search), but only rows that fulfil them leave.
+ *
  * The model counts distances.  What one costs, fetching the code included, was
  * fitted to measurements where sequential scan and sort of the same table give
  * the scale; docs/performance.md has the figures.
@@ -19,6 +22,7 @@
 
 #include "src/am/am.h"
 #include "src/am/am_api.h"
+#include "src/am/scan_segment.h"
 #include "src/graph/graph_build.h"
 #include "src/storage/metapage.h"
 
@@ -40,9 +44,18 @@
 #define NEXT_BYTES_PER_COST 100.0
 #define ROW_COST 120.0
 
+/* A row of a tail whose attributes are tested. */
+#define TEST_COST 30.0
+
 /* Distances that a search computes for each candidate that it keeps, and at least. */
 #define DISTANCES_PER_CANDIDATE 10.0
 #define LEAST_CANDIDATES 16.0
+
+/* Distances for each row that leaves after the first round, however few pass: then they are listed. */
+#define MOST_DISTANCES_PER_ROW 40.0
+
+/* Only so that there is no division by 0. */
+#define LEAST_SHARE 1e-9
 
 /* Distances of a search: the routing table's, then the graph's. */
 static double
@@ -55,36 +68,116 @@ search_distances(const OmenSegment *segment, double ef)
 			   segment->n_centres + samples + Max(ef, LEAST_CANDIDATES) * DISTANCES_PER_CANDIDATE);
 }
 
-/* A first round, in operator calls. */
-static double
-round_cost(const OmenMeta *meta)
+/* What the planner asks about. */
+typedef struct Request
 {
-	double		bytes = meta->factor_bytes + meta->code_bytes;
-	double		distance = DISTANCE_COST + bytes / BYTES_PER_COST;
-	double		next_distance = NEXT_DISTANCE_COST + bytes / NEXT_BYTES_PER_COST;
+	const OmenMeta *meta;
+	bool		has_query;
+	double		share;			/* of the rows, that fulfils the conditions on attributes */
+} Request;
+
+/* The first round in a segment, in distances; *exact is set if there is nothing to do after it. */
+static double
+segment_cost(const Request *request, const OmenSegment *segment, bool *exact)
+{
+	double		ef = omen_am_segment_ef(segment);
+	double		n_matching = segment->n_rows * request->share;
+	double		searched;
+
+	*exact = !request->has_query;
+	if (!request->has_query)
+		return 0;
+	if (request->share == 1)
+		return search_distances(segment, ef);
+	searched = Min(omen_way_cost(OMEN_WAY_PLAIN, request->share, n_matching, ef),
+				   omen_way_cost(OMEN_WAY_WALK, request->share, n_matching, ef));
+	*exact = n_matching <= searched;
+	return Min(n_matching, searched);
+}
+
+/* Rows of a tail: all are tested, those that pass are compared. */
+static double
+tail_cost(const Request *request, const OmenSegment *tail, double bytes)
+{
+	double		n_rows = (double) tail->n_blocks * OMEN_PAGE_CAPACITY / bytes;
+	double		distance = request->has_query ? NEXT_DISTANCE_COST + bytes / NEXT_BYTES_PER_COST : 0;
+
+	return n_rows * ((request->share < 1 ? TEST_COST : 0) + request->share * distance);
+}
+
+/* A first round, in operator calls; *exact is set if there is nothing to search after it. */
+static double
+round_cost(const Request *request, bool *exact)
+{
+	const OmenMeta *meta = request->meta;
+	double		bytes = Max(meta->factor_bytes + meta->code_bytes, 1);
 	double		cost = 0;
 
+	*exact = true;
 	for (uint32 i = 0; i < meta->n_segments; i++)
 	{
 		const OmenSegment *segment = &meta->segments[i];
+		bool		segment_exact;
 
 		if (segment->state != OMEN_STATE_LIVE && segment->state != OMEN_STATE_OPEN)
 			continue;
 		if (segment->kind == OMEN_SEGMENT_TAIL)
-			cost += (double) segment->n_blocks * OMEN_PAGE_CAPACITY / bytes * next_distance;
+			cost += tail_cost(request, segment, bytes);
 		else
-			cost += search_distances(segment, omen_am_segment_ef(segment)) * distance;
+		{
+			cost += segment_cost(request, segment, &segment_exact) * (DISTANCE_COST + bytes / BYTES_PER_COST);
+			*exact &= segment_exact;
+		}
 	}
 	return cost;
 }
 
 /* A row of those that come after, in operator calls. */
 static double
-row_cost(const OmenMeta *meta)
+row_cost(const Request *request, bool exact)
 {
-	double		bytes = meta->factor_bytes + meta->code_bytes;
+	double		bytes = request->meta->factor_bytes + request->meta->code_bytes;
+	double		distances = exact ? 0 : Min(DISTANCES_PER_CANDIDATE / request->share, MOST_DISTANCES_PER_ROW);
 
-	return ROW_COST + DISTANCES_PER_CANDIDATE * (DISTANCE_COST + bytes / BYTES_PER_COST);
+	return ROW_COST + distances * (DISTANCE_COST + bytes / BYTES_PER_COST);
+}
+
+/* The share of rows that fulfils the conditions on attributes; exactly 1 if there are none. */
+static Selectivity
+attribute_share(PlannerInfo *root, IndexPath *path)
+{
+	List	   *conditions = NIL;
+	ListCell   *cell;
+
+	foreach(cell, path->indexclauses)
+	{
+		IndexClause *clause = lfirst(cell);
+
+		if (clause->indexcol > 0)
+			conditions = list_concat(conditions, list_copy(clause->indexquals));
+	}
+	if (conditions == NIL)
+		return 1;
+	return Max(clauselist_selectivity(root, conditions, path->indexinfo->rel->relid, JOIN_INNER, NULL),
+			   LEAST_SHARE);
+}
+
+/* Is there a distance to search by: an order, or a sphere? */
+static bool
+has_query(const IndexPath *path)
+{
+	ListCell   *cell;
+
+	if (path->indexorderbys != NIL)
+		return true;
+	foreach(cell, path->indexclauses)
+	{
+		IndexClause *clause = lfirst(cell);
+
+		if (clause->indexcol == 0 && !IsA(clause->rinfo->clause, NullTest))
+			return true;
+	}
+	return false;
 }
 
 /* The share of the table's rows that leave a scan to its end: those of a partial index, within a sphere. */
@@ -115,7 +208,9 @@ omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 {
 	IndexOptInfo *index = path->indexinfo;
 	OmenMeta	meta;
+	Request		request = {.meta = &meta};
 	Relation	relation;
+	bool		exact;
 
 	*indexCorrelation = 0;
 	*indexPages = index->pages;
@@ -137,8 +232,10 @@ omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		index_close(relation, NoLock);
 	}
 	*indexSelectivity = index_share(root, path);
-	*indexStartupCost = round_cost(&meta) * cpu_operator_cost;
+	request.has_query = has_query(path);
+	request.share = attribute_share(root, path);
+	*indexStartupCost = round_cost(&request, &exact) * cpu_operator_cost;
 	*indexTotalCost = *indexStartupCost +
 		*indexSelectivity * index->rel->tuples *
-		(row_cost(&meta) * cpu_operator_cost + cpu_index_tuple_cost);
+		(row_cost(&request, exact) * cpu_operator_cost + cpu_index_tuple_cost);
 }

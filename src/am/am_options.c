@@ -17,6 +17,7 @@ int			omen_am_ef_search = 0;
 double		omen_am_recall_target = 0.97;
 int			omen_am_iterative_scan = OMEN_ITERATIVE_RELAXED;
 int			omen_am_max_scan_tuples = -1;
+int			omen_am_filter_strategy = OMEN_FILTER_AUTO;
 int			omen_am_build_shared_memory = -1;
 int			omen_am_max_maintenance_workers = 2;
 static double scan_mem_multiplier = 1;
@@ -25,6 +26,14 @@ static const struct config_enum_entry iterative_scan_values[] = {
 	{"off", OMEN_ITERATIVE_OFF, false},
 	{"relaxed_order", OMEN_ITERATIVE_RELAXED, false},
 	{"strict_order", OMEN_ITERATIVE_STRICT, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry filter_strategy_values[] = {
+	{"auto", OMEN_FILTER_AUTO, false},
+	{"exact", OMEN_FILTER_EXACT, false},
+	{"plain", OMEN_FILTER_PLAIN, false},
+	{"walk", OMEN_FILTER_WALK, false},
 	{NULL, 0, false}
 };
 
@@ -85,6 +94,15 @@ omen_am_init(void)
 							&omen_am_max_scan_tuples,
 							-1, -1, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("omenhnsw.filter_strategy",
+							 "How segments are searched under conditions on attributes.",
+							 "\"auto\" chooses by what each way would cost. \"exact\" compares all rows that pass, "
+							 "\"plain\" searches as without conditions and drops what does not pass, \"walk\" "
+							 "searches among the rows that pass. Each goes on in another way where it finds nothing more.",
+							 &omen_am_filter_strategy,
+							 OMEN_FILTER_AUTO, filter_strategy_values,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 
 	DefineCustomIntVariable("omenvec.build_shared_memory",
 							"Dynamic shared memory that an index build may take.",

@@ -31,6 +31,7 @@
 #include "src/am/am_range.h"
 #include "src/am/graph_host.h"
 #include "src/am/heap_prefetch.h"
+#include "src/am/scan_report.h"
 #include "src/am/scan_segment.h"
 #include "src/am/scan_tail.h"
 #include "src/storage/metapage.h"
@@ -539,6 +540,17 @@ prefetch_first_rows(IndexScanDesc scan, OmenScan *state)
 	omen_prefetch_rows(scan->heapRelation, tids, n_tids);
 }
 
+static void
+report_scan(IndexScanDesc scan, const OmenScan *state)
+{
+	omen_scan_report_begin(scan->indexRelation);
+	for (int i = 0; i < state->n_segments; i++)
+		omen_scan_report_segment(&state->segments[i]);
+	for (int i = 0; i < state->n_tails; i++)
+		omen_scan_report_tail(&state->tails[i]);
+	omen_scan_report_end(state->n_rounds);
+}
+
 /*
  * Put more candidates into the heap and move the horizon: up to it, every
  * source has given what it has.  False if nothing is left.
@@ -569,6 +581,7 @@ next_round(IndexScanDesc scan, OmenScan *state)
 	}
 	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF)
 		state->horizon = INFINITY;	/* there will be no other round to wait for */
+	report_scan(scan, state);
 	check_recovery_conflict(scan, state);
 	if (state->n_rounds == 1)
 		prefetch_first_rows(scan, state);

@@ -283,18 +283,70 @@ list_passes(OmenScanSegment *scan, uint32 list)
 	return false;
 }
 
-/* Has a node a row that passes? */
-static bool
-node_passes(OmenScanSegment *scan, uint32 node)
+/* Of a block's nodes, those that have a row that passes. */
+static uint64
+block_passing(OmenScanSegment *scan, uint32 block)
 {
-	if (scan->segment->n_tid_entries > scan->segment->n_nodes)
+	uint32		first = block * 64;
+	uint32		n = Min(scan->segment->n_nodes - first, 64);
+	uint64		passing = omen_segment_filter_passing(scan->filter, first, n);
+
+	if (scan->segment->n_tid_entries == scan->segment->n_nodes)
+		return passing;
+	for (uint32 i = 0; i < n; i++)
 	{
-		OmenTidEntry entry = omen_scan_segment_tid(scan, node);
+		OmenTidEntry entry = omen_scan_segment_tid(scan, first + i);
+		uint64		bit = UINT64CONST(1) << i;
 
 		if (entry.kind == OMEN_TID_LIST)
-			return list_passes(scan, entry.block);
+			passing = list_passes(scan, entry.block) ? passing | bit : passing & ~bit;
 	}
-	return omen_segment_filter_passes(scan->filter, node);
+	return passing;
+}
+
+/* Has a node a row that passes? */
+static inline bool
+node_passes(OmenScanSegment *scan, uint32 node)
+{
+	uint32		block = node / 64;
+	OmenPassSlot *slot;
+
+	if (likely(scan->filter->tests != NULL))
+	{
+		const OmenRankTest *tests = scan->filter->tests;
+		bool		passes = true;
+
+		if (scan->segment->n_tid_entries > scan->segment->n_nodes)
+		{
+			OmenTidEntry entry = omen_scan_segment_tid(scan, node);
+
+			if (unlikely(entry.kind == OMEN_TID_LIST))
+				return list_passes(scan, entry.block);
+		}
+		for (int i = 0; i < scan->filter->n_sets; i++)
+			passes &= omen_rank_test(&tests[i], node);
+		return passes;
+	}
+	slot = &scan->pass_slots[block % OMEN_PASS_SLOTS];
+	if (unlikely(slot->block != block))
+	{
+		slot->block = PG_UINT32_MAX;
+		slot->passing = block_passing(scan, block);
+		slot->block = block;
+	}
+	return (slot->passing >> (node % 64)) & 1;
+}
+
+/* Many nodes will be tested. */
+static void
+prepare_tests(OmenScanSegment *scan)
+{
+	omen_segment_filter_prepare_tests(scan->filter);
+	if (scan->filter->tests != NULL || scan->pass_slots != NULL)
+		return;
+	scan->pass_slots = palloc(OMEN_PASS_SLOTS * sizeof(OmenPassSlot));
+	for (int i = 0; i < OMEN_PASS_SLOTS; i++)
+		scan->pass_slots[i].block = PG_UINT32_MAX;
 }
 
 static int
@@ -305,12 +357,16 @@ source_select(OmenNodeSource *source, uint32 *nodes, int n)
 	int			n_wanted = 0;
 	int			n_others = 0;
 
+	/* no branch: whether a node passes is not predictable */
 	for (int i = 0; i < n; i++)
 	{
-		if (node_passes(scan, nodes[i]))
-			nodes[n_wanted++] = nodes[i];
-		else
-			others[n_others++] = nodes[i];
+		uint32		node = nodes[i];
+		bool		passes = node_passes(scan, node);
+
+		nodes[n_wanted] = node;
+		others[n_others] = node;
+		n_wanted += passes;
+		n_others += !passes;
 	}
 	memcpy(nodes + n_wanted, others, n_others * sizeof(uint32));
 	omen_segment_filter_release(scan->filter);
@@ -522,7 +578,7 @@ omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *me
 	for (int class = 0; class < OMEN_CURVE_CLASSES; class++)
 		scan->usual_ef += scan->class_ef[class];
 	scan->usual_ef = Max(scan->usual_ef / OMEN_CURVE_CLASSES, 1);
-	scan->share = 1;
+	scan->share = scan->near_share = 1;
 	omen_column_view(&scan->codes, index, meta, segment, OMEN_COLUMN_CODES);
 	omen_column_view(&scan->nodes, index, meta, segment, OMEN_COLUMN_NODES);
 	omen_column_view(&scan->tids, index, meta, segment, OMEN_COLUMN_TIDS);
@@ -535,7 +591,7 @@ omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *me
 	{
 		scan->filter = palloc(sizeof(OmenSegmentFilter));
 		omen_segment_filter_open(scan->filter, filter, index, meta, segment, scan->resident);
-		scan->share = scan->filter->share;
+		scan->share = scan->near_share = scan->filter->share;
 	}
 }
 
@@ -659,6 +715,14 @@ next_width(const OmenScanSegment *scan)
 	return scan->class_ef[0];
 }
 
+/*
+ * How many neighbours that pass a walk wants of each node.  Where it has to come
+ * from afar, the nearest nodes lie along the border of those that pass, not
+ * around the query, and have fewer links with each other.
+ */
+#define WALK_ENOUGH 24
+#define WALK_ENOUGH_FROM_AFAR 96
+
 /* Among so many starting points one will lead to the query. */
 #define LEAST_SEEDS 8
 #define SAMPLE_SEEDS 64
@@ -674,10 +738,12 @@ seed_walk(OmenScanSegment *scan, const OmenCandidate *seeds, int n)
 
 	for (int i = 0; i < n; i++)
 		nodes[i] = seeds[i].node;
+	scan->source.enough = WALK_ENOUGH;
 	omen_search_meet(scan->search, nodes, n);
-	if (omen_search_n_results(scan->search) < LEAST_SEEDS)
-		omen_search_meet(scan->search, nodes,
-						 omen_segment_filter_sample(scan->filter, nodes, SAMPLE_SEEDS));
+	if (omen_search_n_results(scan->search) >= LEAST_SEEDS)
+		return;
+	scan->source.enough = WALK_ENOUGH_FROM_AFAR;
+	omen_search_meet(scan->search, nodes, omen_segment_filter_sample(scan->filter, nodes, SAMPLE_SEEDS));
 }
 
 static void
@@ -692,6 +758,8 @@ begin_search(OmenScanSegment *scan, OmenScanWay way, float bound)
 	else
 		scan->source = scan->resident ? resident_source : page_source;
 	scan->excluded = returned_bitmap(scan);
+	if (scan->filter)
+		prepare_tests(scan);
 	omen_search_begin(scan->search, &scan->source, scan->ef, bound, true);
 	if (way == OMEN_WAY_WALK)
 		seed_walk(scan, seeds, n_seeds);
@@ -779,7 +847,7 @@ find_candidates(OmenScanSegment *scan, float bound, const OmenCandidate **candid
 		if (n < (int) scan->ef / FEW_SHARE)
 			scan->ways_failed[way] = true;
 		if (way == OMEN_WAY_PLAIN)
-			scan->share = Min(scan->share, (n + 1.0) / n_found);
+			scan->near_share = Min(scan->near_share, (n + 1.0) / n_found);
 	}
 	/* Nodes that pass but are not linked with each other: a walk has seen a part of them. */
 	if (way == OMEN_WAY_WALK && n_found < (int) beam_of(scan, way))

@@ -30,6 +30,18 @@ typedef enum OmenScanWay
 
 #define OMEN_N_WAYS 4
 
+/*
+ * Which nodes of a block of 64 pass.  Numbers are handed out by locality, so a
+ * search asks for few blocks, and for each of them often.
+ */
+#define OMEN_PASS_SLOTS 512
+
+typedef struct OmenPassSlot
+{
+	uint32		block;			/* PG_UINT32_MAX: none */
+	uint64		passing;
+} OmenPassSlot;
+
 typedef struct OmenScanSegment
 {
 	OmenNodeSource source;		/* first member: the search hands it back */
@@ -50,7 +62,9 @@ typedef struct OmenScanSegment
 	OmenColumnView terms;
 
 	OmenSegmentFilter *filter;	/* NULL: all rows pass */
-	double		share;			/* of the nodes that pass, as far as is known */
+	OmenPassSlot *pass_slots;	/* by block number, where there is no copy; NULL: not needed yet */
+	double		share;			/* of the nodes that pass */
+	double		near_share;		/* the same near the query, as far as searches have found fewer there */
 	OmenScanWay way;			/* of the round */
 	bool		ways_failed[OMEN_N_WAYS];	/* has nothing more to give */
 	uint32		upcoming;		/* node whose links the search asked for last */
@@ -75,6 +89,7 @@ typedef struct OmenScanSegment
 /* ---- scan_way.c ---- */
 
 extern OmenScanWay omen_scan_choose_way(const OmenScanSegment *scan);
+extern double omen_way_cost(OmenScanWay way, double share, double n_matching, double ef);
 extern double omen_scan_beam(const OmenScanSegment *scan, OmenScanWay way, uint32 ef);
 
 /* ---- scan_segment.c ---- */

@@ -24,28 +24,75 @@
 
 #include "src/am/scan_segment.h"
 
+#include <math.h>
+
 /* Comparing all codes of so small a segment costs no more than a search. */
 #define EXHAUSTIVE_NODES 1024
 
 /* From this share of the nodes on, a beam costs more than comparing all. */
 #define EXHAUSTIVE_SHARE 8
 
-/* In distances to nodes that are listed: of a plain search for each node of its beam, ... */
-#define PLAIN_COST 15.0
-/* ... of a walk for each node that passes, and for each other one that it looks through. */
+/*
+ * In distances to nodes that are listed: of a plain search for each node of its
+ * beam, more in a beam so wide that its nodes are no longer near each other; of a
+ * walk for each node of its beam, and for each that it looks through.
+ */
+#define PLAIN_COST 6.0
+#define PLAIN_WIDE_BEAM 2500.0
 #define WALK_COST 15.0
 #define CROSS_COST 2.0
 
-/* A walk keeps more than a search, since fewer ways lead to each node. */
+/* A walk keeps more than a search, since fewer ways lead to each node; ... */
 #define WALK_BEAM 1.5
+/* ... with a lesser share there are so few that it does not find what it should. */
+#define LEAST_WALK_SHARE 0.025
+
+/* Only so that there is no division by 0. */
+#define LEAST_SHARE 1e-9
+
+static double
+beam_width(OmenScanWay way, double share, double ef)
+{
+	return way == OMEN_WAY_WALK ? ef * WALK_BEAM : ef / Max(share, LEAST_SHARE);
+}
+
+/* The share of nodes that pass where a way leads. */
+static double
+share_on(const OmenScanSegment *scan, OmenScanWay way)
+{
+	return way == OMEN_WAY_PLAIN ? scan->near_share : scan->share;
+}
 
 /* Nodes that a search keeps so that it finds ef that pass. */
 double
 omen_scan_beam(const OmenScanSegment *scan, OmenScanWay way, uint32 ef)
 {
-	if (way == OMEN_WAY_WALK)
-		return ef * WALK_BEAM;
-	return ef / Max(scan->share, 1e-9);
+	return beam_width(way, share_on(scan, way), ef);
+}
+
+/*
+ * What a round for ef candidates costs one way or the other, if a share of the
+ * nodes passes, which are n_matching.  In distances to nodes that are listed.
+ */
+double
+omen_way_cost(OmenScanWay way, double share, double n_matching, double ef)
+{
+	double		beam = beam_width(way, share, ef);
+
+	switch (way)
+	{
+		case OMEN_WAY_NONE:
+			return 0;
+		case OMEN_WAY_EXACT:
+			return n_matching;
+		case OMEN_WAY_PLAIN:
+			return beam * PLAIN_COST * (1 + beam / PLAIN_WIDE_BEAM);
+		case OMEN_WAY_WALK:
+			if (share < LEAST_WALK_SHARE)
+				return INFINITY;
+			return beam * (WALK_COST + CROSS_COST * (1 - share) / share);
+	}
+	return INFINITY;
 }
 
 static OmenScanWay
@@ -59,13 +106,29 @@ choose_unfiltered(const OmenScanSegment *scan)
 	return OMEN_WAY_EXACT;
 }
 
+static double
+way_cost(const OmenScanSegment *scan, OmenScanWay way)
+{
+	if (scan->ways_failed[way])
+		return INFINITY;
+	return omen_way_cost(way, share_on(scan, way), scan->filter->n_most, Max(scan->ef, scan->usual_ef));
+}
+
+/* What the user wants, if that can be done. */
+static OmenScanWay
+chosen_way(const OmenScanSegment *scan)
+{
+	if (omen_am_filter_strategy == OMEN_FILTER_PLAIN && !scan->ways_failed[OMEN_WAY_PLAIN])
+		return OMEN_WAY_PLAIN;
+	if (omen_am_filter_strategy == OMEN_FILTER_WALK && !scan->ways_failed[OMEN_WAY_WALK])
+		return OMEN_WAY_WALK;
+	return OMEN_WAY_EXACT;
+}
+
 OmenScanWay
 omen_scan_choose_way(const OmenScanSegment *scan)
 {
-	uint32		ef = Max(scan->ef, scan->usual_ef);
 	OmenScanWay way = OMEN_WAY_EXACT;
-	double		least;
-	double		cost;
 
 	if (scan->filter == NULL)
 		return choose_unfiltered(scan);
@@ -73,16 +136,11 @@ omen_scan_choose_way(const OmenScanSegment *scan)
 		return OMEN_WAY_NONE;
 	if (scan->query == NULL)
 		return OMEN_WAY_EXACT;
-
-	least = scan->filter->n_most;
-	cost = omen_scan_beam(scan, OMEN_WAY_PLAIN, ef) * PLAIN_COST;
-	if (cost < least && !scan->ways_failed[OMEN_WAY_PLAIN])
-	{
-		least = cost;
+	if (omen_am_filter_strategy != OMEN_FILTER_AUTO)
+		return chosen_way(scan);
+	if (way_cost(scan, OMEN_WAY_PLAIN) < way_cost(scan, way))
 		way = OMEN_WAY_PLAIN;
-	}
-	cost = omen_scan_beam(scan, OMEN_WAY_WALK, ef) * (WALK_COST + CROSS_COST * (1 - scan->share) / Max(scan->share, 1e-9));
-	if (cost < least && !scan->ways_failed[OMEN_WAY_WALK])
+	if (way_cost(scan, OMEN_WAY_WALK) < way_cost(scan, way))
 		way = OMEN_WAY_WALK;
 	return way;
 }

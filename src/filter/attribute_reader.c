@@ -202,6 +202,21 @@ omen_attribute_rank(OmenAttributeReader *reader, int attribute, uint32 entry)
 	return rank;
 }
 
+const void *
+omen_attribute_ranks(OmenAttributeReader *reader, int attribute, uint32 entry, uint32 n)
+{
+	const OmenStoredAttribute *stored = &reader->stored[attribute];
+	uint64		offset = stored->ranks + (uint64) entry * stored->rank_bytes;
+	uint64		n_bytes = (uint64) n * stored->rank_bytes;
+
+	if ((uint64) entry + n > reader->segment->n_tid_entries || n_bytes > sizeof(reader->ranks))
+		damaged(reader);
+	if (likely(n_bytes <= bytes_in_reach(reader, offset)))
+		return place_of(reader, offset);
+	copy_bytes(reader, offset, reader->ranks, n_bytes);
+	return reader->ranks;
+}
+
 uint32
 omen_attribute_owner(OmenAttributeReader *reader, uint32 entry)
 {

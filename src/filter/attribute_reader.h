@@ -31,6 +31,7 @@ typedef struct OmenAttributeReader
 	const char *chunk_bytes;
 	char	   *value;			/* memory of a value that is not in one piece */
 	uint64		value_capacity;
+	uint64		ranks[32];		/* memory of ranks that are not in one piece */
 	OmenReader	reader;
 	OmenColumnView bytes;
 } OmenAttributeReader;
@@ -48,6 +49,12 @@ omen_attribute_n_values(const OmenAttributeReader *reader, int attribute)
 
 /* The rank of a TID entry (not of a list or its header). */
 extern uint32 omen_attribute_rank(OmenAttributeReader *reader, int attribute, uint32 entry);
+
+/*
+ * The ranks of n entries (64 at most), rank_bytes each, as they are stored;
+ * good until the next call.  Not checked: damaged ones may be too great.
+ */
+extern const void *omen_attribute_ranks(OmenAttributeReader *reader, int attribute, uint32 entry, uint32 n);
 
 /* A value of the dictionary, good until the next call. */
 extern Datum omen_attribute_value(OmenAttributeReader *reader, int attribute, uint32 rank);

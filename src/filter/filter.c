@@ -598,6 +598,7 @@ omen_segment_filter_open(OmenSegmentFilter *segment_filter, OmenFilter *filter, 
 	segment_filter->n_sets = 0;
 	segment_filter->share = 1;
 	segment_filter->n_most = 0;
+	segment_filter->tests = NULL;
 	for (int i = 0; i < filter->n; i++)
 		add_condition(segment_filter, filter, &filter->conditions[i]);
 	for (int i = 0; i < segment_filter->n_sets; i++)
@@ -608,6 +609,43 @@ omen_segment_filter_open(OmenSegmentFilter *segment_filter, OmenFilter *filter, 
 	sort_sets(segment_filter);
 	segment_filter->n_most = segment_filter->sets[0].n_entries;
 	omen_attribute_reader_release(&segment_filter->reader);
+}
+
+/* A byte for each rank from the first to the last range of a set. */
+static uint8 *
+passing_ranks(const OmenRankSet *set)
+{
+	uint32		first = set->ranges[0].from;
+	uint8	   *passing = palloc_extended((Size) set->ranges[set->n_ranges - 1].to - first + 1,
+										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	for (uint32 i = 0; i < set->n_ranges; i++)
+		memset(passing + (set->ranges[i].from - first), 1, set->ranges[i].to - set->ranges[i].from + 1);
+	return passing;
+}
+
+void
+omen_segment_filter_prepare_tests(OmenSegmentFilter *segment_filter)
+{
+	const OmenAttributeReader *reader = &segment_filter->reader;
+
+	if (reader->copy == NULL || segment_filter->tests != NULL)
+		return;
+	segment_filter->tests = palloc0(segment_filter->n_sets * sizeof(OmenRankTest));
+	for (int i = 0; i < segment_filter->n_sets; i++)
+	{
+		const OmenStoredAttribute *stored = &reader->stored[segment_filter->attributes[i]];
+		const OmenRankSet *set = &segment_filter->sets[i];
+		OmenRankTest *test = &segment_filter->tests[i];
+
+		Assert(set->n_ranges > 0);	/* nothing is tested where nothing passes */
+		test->ranks = reader->copy + stored->ranks;
+		test->rank_bytes = stored->rank_bytes;
+		test->from = set->ranges[0].from;
+		test->length = set->ranges[set->n_ranges - 1].to - test->from;
+		if (set->n_ranges > 1)
+			test->passing = passing_ranks(set);
+	}
 }
 
 /* Unpin all pages. */
@@ -632,6 +670,72 @@ bool
 omen_segment_filter_passes(OmenSegmentFilter *segment_filter, uint32 entry)
 {
 	return passes_from(segment_filter, 0, entry);
+}
+
+/* Ranks within one range, a bit for each: comparisons that the compiler can do side by side. */
+#define RANGE_BITS(type, ranks, n, range) \
+	do { \
+		const type *r = (ranks); \
+		type		from = (type) (range)->from; \
+		type		length = (type) ((range)->to - (range)->from); \
+		uint8		in[64]; \
+		\
+		for (uint32 i = 0; i < (n); i++) \
+			in[i] = (type) (r[i] - from) <= length; \
+		for (uint32 i = 0; i < (n); i++) \
+			bits |= (uint64) in[i] << i; \
+	} while (0)
+
+static uint64
+range_bits(const void *ranks, uint32 rank_bytes, uint32 n, const OmenRankRange *range)
+{
+	uint64		bits = 0;
+
+	if (rank_bytes == 1)
+		RANGE_BITS(uint8, ranks, n, range);
+	else if (rank_bytes == 2)
+		RANGE_BITS(uint16, ranks, n, range);
+	else
+		RANGE_BITS(uint32, ranks, n, range);
+	return bits;
+}
+
+static inline uint32
+rank_of(const void *ranks, uint32 rank_bytes, uint32 i)
+{
+	if (rank_bytes == 1)
+		return ((const uint8 *) ranks)[i];
+	if (rank_bytes == 2)
+		return ((const uint16 *) ranks)[i];
+	return ((const uint32 *) ranks)[i];
+}
+
+static uint64
+set_bits(const OmenRankSet *set, const void *ranks, uint32 rank_bytes, uint32 n)
+{
+	uint64		bits = 0;
+
+	if (set->n_ranges == 1)
+		return range_bits(ranks, rank_bytes, n, set->ranges);
+	for (uint32 i = 0; i < n; i++)
+		bits |= (uint64) set_contains(set, rank_of(ranks, rank_bytes, i)) << i;
+	return bits;
+}
+
+uint64
+omen_segment_filter_passing(OmenSegmentFilter *segment_filter, uint32 entry, uint32 n)
+{
+	OmenAttributeReader *reader = &segment_filter->reader;
+	uint64		bits = n < 64 ? (UINT64CONST(1) << n) - 1 : PG_UINT64_MAX;
+
+	for (int i = 0; i < segment_filter->n_sets && bits != 0; i++)
+	{
+		int			attribute = segment_filter->attributes[i];
+		const void *ranks = omen_attribute_ranks(reader, attribute, entry, n);
+
+		bits &= set_bits(&segment_filter->sets[i], ranks, reader->stored[attribute].rank_bytes, n);
+	}
+	return bits;
 }
 
 /* ---- listing nodes ---- */

@@ -50,6 +50,16 @@ typedef struct OmenRankSet
 	uint64		n_entries;		/* TID entries that have such a rank */
 } OmenRankSet;
 
+/* A set of ranks in the form that tests of single entries want. */
+typedef struct OmenRankTest
+{
+	const void *ranks;			/* of all entries, in a resident copy */
+	uint32		rank_bytes;
+	uint32		from;			/* of the one range, ... */
+	uint32		length;
+	const uint8 *passing;		/* ... or for each rank whether it passes */
+} OmenRankTest;
+
 /* A filter turned into ranks of one segment. */
 typedef struct OmenSegmentFilter
 {
@@ -57,6 +67,7 @@ typedef struct OmenSegmentFilter
 	int			n_sets;			/* of attributes with a condition, fewest entries first */
 	int			attributes[INDEX_MAX_KEYS];
 	OmenRankSet sets[INDEX_MAX_KEYS];
+	OmenRankTest *tests;		/* of each set; NULL unless there is a resident copy */
 	uint64		n_most;			/* so many entries pass, or fewer */
 	double		share;			/* of the entries, if the attributes are independent */
 } OmenSegmentFilter;
@@ -69,7 +80,32 @@ extern void omen_segment_filter_release(OmenSegmentFilter *segment_filter);
 /* Does a TID entry pass? */
 extern bool omen_segment_filter_passes(OmenSegmentFilter *segment_filter, uint32 entry);
 
-/* Some of those nodes, at most n, from all over the segment; returns how many. */
+/*
+ * Have tests made, if there is a resident copy.  Costs a byte for each distinct
+ * value where a condition is no range, so it is for those who will test many.
+ */
+extern void omen_segment_filter_prepare_tests(OmenSegmentFilter *segment_filter);
+
+/* The same as omen_segment_filter_passes(), by a test; the entry is known to be one. */
+static inline bool
+omen_rank_test(const OmenRankTest *test, uint32 entry)
+{
+	uint32		rank;
+
+	if (test->rank_bytes == 1)
+		rank = ((const uint8 *) test->ranks)[entry];
+	else if (test->rank_bytes == 2)
+		rank = ((const uint16 *) test->ranks)[entry];
+	else
+		rank = ((const uint32 *) test->ranks)[entry];
+	rank -= test->from;
+	return rank <= test->length && (test->passing == NULL || test->passing[rank]);
+}
+
+/* The same of n entries from the given one on, n <= 64: a bit for each. */
+extern uint64 omen_segment_filter_passing(OmenSegmentFilter *segment_filter, uint32 entry, uint32 n);
+
+/* Some of the nodes with an entry that passes, at most n, from all over the segment; returns how many. */
 extern uint32 omen_segment_filter_sample(OmenSegmentFilter *segment_filter, uint32 *nodes, uint32 n);
 
 /* All nodes with an entry that passes, ascending, palloc'd; returns how many. */

@@ -77,6 +77,7 @@ omen_array_source_init(OmenArraySource *source, const OmenRecords *records,
 	source->source.prefetch_codes = array_prefetch_codes;
 	source->source.keys = array_keys;
 	source->source.select = NULL;
+	source->source.enough = 0;
 	source->records = records;
 	source->links = links;
 	source->max_links = max_links;

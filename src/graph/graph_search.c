@@ -102,7 +102,6 @@ struct OmenSearch
 	float		keys[OMEN_MAX_LINKS];
 	uint64		entering[OMEN_MAX_LINKS + 1];
 	uint64		fallen[OMEN_MAX_LINKS];
-	uint32		bridges[OMEN_MAX_LINKS + 1];	/* neighbours not wanted */
 
 	OmenCandidate *results;
 	size_t		results_capacity;
@@ -452,6 +451,7 @@ search_add_fresh(OmenSearch *search, int n)
 
 /* ---------- start ---------- */
 
+
 static void
 search_set_width(OmenSearch *search, uint32 ef)
 {
@@ -602,42 +602,47 @@ omen_search_evaluate(OmenSearch *search)
 		search_add(search, omen_packed_make(search->keys[i], search->fresh[i]));
 }
 
-/* Links of a node not wanted: those wanted and not seen before join the fresh ones. */
+/* Wanted nodes, those not seen before, become fresh ones. */
 static void
-search_cross(OmenSearch *search, uint32 bridge)
+search_admit(OmenSearch *search, const uint32 *nodes, int n)
 {
-	OmenNodeSource *source = search->source;
-	int			n = source->links(source, bridge, search->links);
+	int			n_new;
 
-	n = source->select(source, search->links, n);
 	if (search->n_fresh + n > OMEN_MAX_LINKS)
 		omen_search_evaluate(search);
 	seen_reserve(search, n);
-	n = seen_add(search, search->links, n, search->fresh + search->n_fresh);
-	source->prefetch_codes(source, search->fresh + search->n_fresh, n);
-	search->n_fresh += n;
+	n_new = seen_add(search, nodes, n, search->fresh + search->n_fresh);
+	search->source->prefetch_codes(search->source, search->fresh + search->n_fresh, n_new);
+	search->n_fresh += n_new;
 }
 
+/*
+ * Nodes met: those wanted are evaluated; then the wanted ones among the links
+ * of others, until there are enough.
+ */
 void
-omen_search_meet(OmenSearch *search, const uint32 *nodes, int n)
+omen_search_meet(OmenSearch *search, uint32 *nodes, int n)
 {
 	OmenNodeSource *source = search->source;
-	int			n_bridges;
+	int			n_wanted = source->select(source, nodes, n);
+	int			n_met = n_wanted;
 	int			i;
 
-	seen_reserve(search, n);
-	search->n_fresh = seen_add(search, nodes, n, search->fresh);
-	n_bridges = search->n_fresh;
-	search->n_fresh = source->select(source, search->fresh, search->n_fresh);
-	n_bridges -= search->n_fresh;
-	memcpy(search->bridges, search->fresh + search->n_fresh, n_bridges * sizeof(uint32));
-	source->prefetch_codes(source, search->fresh, search->n_fresh);
-
-	for (i = 0; i < n_bridges; i++)
+	search_admit(search, nodes, n_wanted);
+	for (i = n_wanted; i < n && n_met < source->enough; i++)
 	{
-		if (i + 1 < n_bridges)
-			source->prefetch_links(source, search->bridges[i + 1]);
-		search_cross(search, search->bridges[i]);
+		uint32		unused[2];
+		int			n_links;
+
+		seen_reserve(search, 1);
+		if (seen_add(search, &nodes[i], 1, unused) == 0)
+			continue;			/* looked through already */
+		if (i + 1 < n)
+			source->prefetch_links(source, nodes[i + 1]);
+		n_links = source->links(source, nodes[i], search->links);
+		n_links = source->select(source, search->links, n_links);
+		search_admit(search, search->links, n_links);
+		n_met += n_links;
 	}
 	omen_search_evaluate(search);
 }

@@ -37,6 +37,7 @@ typedef struct OmenNodeSource
 	void		(*prefetch_codes) (struct OmenNodeSource *source, const uint32 *nodes, int n);
 	void		(*keys) (struct OmenNodeSource *source, const uint32 *nodes, int n, float *out);
 	int			(*select) (struct OmenNodeSource *source, uint32 *nodes, int n);
+	int			enough;			/* wanted neighbours, after which an expansion looks no further */
 } OmenNodeSource;
 
 typedef struct OmenCandidate
@@ -74,10 +75,10 @@ omen_search_patience(uint32 ef)
 extern void omen_search_seed(OmenSearch *search, const OmenCandidate *seeds, int n);
 
 /*
- * For a source that selects: look at nodes, in the beam or not, as if they had
- * been met on the way.  Wanted ones enter, and the wanted neighbours of others.
+ * For a source that selects: let nodes (n <= OMEN_MAX_LINKS) be met as if they
+ * were links of one on the way.  Changes their order.
  */
-extern void omen_search_meet(OmenSearch *search, const uint32 *nodes, int n);
+extern void omen_search_meet(OmenSearch *search, uint32 *nodes, int n);
 
 /* Expand up to max_expansions nodes; true when the beam is exhausted. */
 extern bool omen_search_run(OmenSearch *search, int max_expansions);
