@@ -43,7 +43,7 @@
 #define CROSS_COST 2.0
 
 /* A walk keeps more than a search, since fewer ways lead to each node; ... */
-#define WALK_BEAM 1.5
+#define WALK_BEAM 2.0
 /* ... with a lesser share there are so few that it does not find what it should. */
 #define LEAST_WALK_SHARE 0.025
 
