@@ -9,7 +9,7 @@
  *	- keys are those of the decoded vectors, and have the same bits with every kernel;
  *	- no lower bound is above what the SQL operator returns, computed with every
  *	  kernel and in a plain loop;
- *	- for ordinary vectors it is not much below.
+ *	- for ordinary vectors it is not much below, with finer codes less than rounding.
  *
  * If the environment variable OMEN_DATA names a folder with real data (deb_b.f16.npy, see bench/),
  * bounds are also tested on that.
@@ -111,16 +111,25 @@ is_exact(int vector)
 	return vector / N_EACH == 0 || vector / N_EACH == 4;
 }
 
-static void
-normalise(float *x, uint32 dims)
+static double
+norm(const float *x, uint32 dims)
 {
 	double		norm_sq = 0;
 	uint32		i;
 
 	for (i = 0; i < dims; i++)
 		norm_sq += (double) x[i] * x[i];
-	for (i = 0; norm_sq > 0 && i < dims; i++)
-		x[i] = (float) (x[i] / sqrt(norm_sq));
+	return sqrt(norm_sq);
+}
+
+static void
+normalise(float *x, uint32 dims)
+{
+	double		length = norm(x, dims);
+	uint32		i;
+
+	for (i = 0; length > 0 && i < dims; i++)
+		x[i] = (float) (x[i] / length);
 }
 
 /* ---------- definitions ---------- */
@@ -234,6 +243,7 @@ typedef struct Samples
 	float	   *decoded[N_VECTORS];
 	void	   *factors[N_VECTORS];
 	uint8	   *codes[N_VECTORS];
+	char	   *refines[N_VECTORS];
 	OmenQuery  *query;
 } Samples;
 
@@ -246,6 +256,47 @@ allocate(size_t bytes)
 		abort();
 	memset(memory, 0x5a, TYPEALIGN(64, bytes));
 	return memory;
+}
+
+/* What a finer code still lacks: with its factors begins the record. */
+static float
+refine_error(const Samples *s, int i)
+{
+	float		error;
+
+	memcpy(&error, s->refines[i], sizeof(error));
+	return error;
+}
+
+/* The better one of both bounds, as a scan takes it. */
+static double
+refined_bound(const Samples *s, int i)
+{
+	const OmenCodec *codec = &s->codec;
+	double		coarse = codec->lower_bound(codec, s->query, s->factors[i], s->codes[i]);
+	double		fine = codec->refined_bound(codec, s->query, s->factors[i], s->codes[i], s->refines[i],
+											(const uint8 *) s->refines[i] + codec->refine_factor_bytes);
+
+	return Max(coarse, fine);
+}
+
+/* A 256th of a step in each component, and what float32 loses of it. */
+static double
+most_refine_error(const Samples *s, int i)
+{
+	uint32		dims = s->codec.dims;
+	float		min = s->x[i][0];
+	float		max = s->x[i][0];
+	double		each;
+	uint32		j;
+
+	for (j = 1; j < dims; j++)
+	{
+		min = Min(min, s->x[i][j]);
+		max = Max(max, s->x[i][j]);
+	}
+	each = ((double) max - min) / 255 / 256 + 2 * FLT_EPSILON * Max(fabs(min), fabs(max));
+	return each * (s->codec.metric == OMEN_METRIC_L1 ? dims : sqrt(dims));
 }
 
 static void
@@ -263,16 +314,22 @@ encode_samples(Samples *s)
 		if (codec->metric == OMEN_METRIC_COSINE)
 			normalise(s->x[i], codec->dims);
 		codec->encode(codec, s->x[i], s->factors[i], s->codes[i]);
+		codec->encode_refine(codec, s->x[i], s->factors[i], s->codes[i], s->refines[i]);
 		codec->decode(codec, s->factors[i], s->codes[i], s->decoded[i]);
 		for (j = codec->dims; j < codec->code_bytes; j++)
 			check(s->codes[i][j] == 0, "padding", codec, i, j, s->codes[i][j], 0);
+		for (j = codec->refine_factor_bytes + codec->dims; j < codec->refine_bytes; j++)
+			check(s->refines[i][j] == 0, "padding, fine", codec, i, j, s->refines[i][j], 0);
 		for (j = 0; j < codec->dims; j++)
 		{
 			check(isfinite(s->decoded[i][j]), "decoded", codec, i, j, s->decoded[i][j], s->x[i][j]);
 			exact = exact && s->decoded[i][j] == s->x[i][j];
 		}
+		if (is_ordinary(i))
+			check(refine_error(s, i) <= most_refine_error(s, i), "refine error", codec, i, i,
+				  refine_error(s, i), most_refine_error(s, i));
 		if (is_exact(i) && codec->metric != OMEN_METRIC_COSINE)
-			check(exact, "exact", codec, i, i, 0, 1);
+			check(exact && refine_error(s, i) == 0, "exact", codec, i, i, refine_error(s, i), 0);
 	}
 }
 
@@ -283,6 +340,7 @@ make_samples(Samples *s, OmenMetric metric, uint32 dims)
 	uint32		j;
 
 	omen_codec_init(&s->codec, OMEN_CODE_SQ8, metric, dims);
+	omen_codec_refine(&s->codec, OMEN_REFINE_SCALAR);
 	s->query = allocate(s->codec.query_bytes);
 
 	/* unit vectors are made of vectors that have a norm in float32 */
@@ -294,6 +352,7 @@ make_samples(Samples *s, OmenMetric metric, uint32 dims)
 		s->decoded[i] = allocate(sizeof(float) * dims);
 		s->factors[i] = allocate(s->codec.factor_bytes);
 		s->codes[i] = allocate(s->codec.code_bytes);
+		s->refines[i] = allocate(s->codec.refine_bytes);
 		for (j = 0; j < dims; j++)
 			s->raw[i][j] = component(i / N_EACH, j);
 		if (s->raw[i][0] == 0 && metric == OMEN_METRIC_COSINE)
@@ -322,6 +381,7 @@ free_samples(Samples *s)
 		free(s->decoded[i]);
 		free(s->factors[i]);
 		free(s->codes[i]);
+		free(s->refines[i]);
 	}
 	free(s->query);
 }
@@ -370,6 +430,24 @@ check_keys(Samples *s)
 	}
 }
 
+/*
+ * How far a bound by finer codes may be below the operator: by their error, a
+ * 256th of the code's, and by the slack for rounding, each once for the bound
+ * and once for the operator.
+ */
+static double
+refined_gap(const Samples *s, int j, double query_norm, double scale)
+{
+	const OmenCodec *codec = &s->codec;
+	double		error = 2 * refine_error(s, j);
+
+	if (codec->metric == OMEN_METRIC_IP)
+		error *= query_norm;
+	else if (codec->metric == OMEN_METRIC_COSINE)
+		error *= 2;
+	return error + 8 * (codec->dims / 16.0 + 64.0) * FLT_EPSILON * scale + 1e-18;
+}
+
 /* No bound is above any result of the operator; most are near, real ones all. */
 static void
 check_bounds(Samples *s, bool real)
@@ -381,12 +459,15 @@ check_bounds(Samples *s, bool real)
 
 	for (i = 0; i < s->n; i++)
 	{
+		double		query_norm = norm(s->x[i], codec->dims);
+
 		memcpy(copy, s->x[i], sizeof(float) * codec->dims);
 		codec->query_from_vector(codec, s->query, copy);
 		memset(copy, 0, sizeof(float) * codec->dims);	/* a query keeps no pointers */
 		for (j = 0; j < s->n; j++)
 		{
 			double		bound = codec->lower_bound(codec, s->query, s->factors[j], s->codes[j]);
+			double		refined = refined_bound(s, j);
 			double		kernel = operator_by_kernels(codec->metric, s->raw[i], s->raw[j], codec->dims);
 			double		loop = operator_by_loop(codec->metric, s->raw[i], s->raw[j], codec->dims);
 			double		scale = key_scale(codec->metric, s->x[i], s->x[j], codec->dims);
@@ -394,12 +475,18 @@ check_bounds(Samples *s, bool real)
 			/* sums that have overflowed to both infinities are no numbers */
 			check(isnan(kernel) || bound <= kernel, "bound, kernels", codec, i, j, bound, kernel);
 			check(isnan(loop) || bound <= loop, "bound, loop", codec, i, j, bound, loop);
+			check(isnan(kernel) || refined <= kernel, "refined, kernels", codec, i, j, refined, kernel);
+			check(isnan(loop) || refined <= loop, "refined, loop", codec, i, j, refined, loop);
 			check(codec->metric == OMEN_METRIC_IP || bound >= 0, "bound >= 0", codec, i, j, bound, 0);
 
 			if (codec->metric == OMEN_METRIC_L2)
 				scale = sqrt(scale);
 			if (real || (is_ordinary(i) && is_ordinary(j)))
+			{
 				check(bound >= kernel - 0.02 * scale - 1e-6, "gap", codec, i, j, bound, kernel);
+				check(refined >= kernel - refined_gap(s, j, query_norm, scale), "refined gap", codec, i, j, refined,
+					  kernel - refined_gap(s, j, query_norm, scale));
+			}
 			if (!real && is_exact(i) && is_exact(j) && codec->metric != OMEN_METRIC_COSINE)
 				check(bound >= kernel - 2e-3 * scale, "gap, exact", codec, i, j, bound, kernel);
 		}
@@ -443,6 +530,66 @@ check_folding(Samples *s)
 			}
 		}
 	}
+}
+
+/*
+ * Vectors of which the code sees no difference, but the finer code does: what
+ * one has absorbed of the other holds for both.
+ */
+static long
+check_refine_folding(Samples *s)
+{
+	OmenCodec  *codec = &s->codec;
+	float	   *near = allocate(sizeof(float) * codec->dims);
+	char	   *factors = allocate(codec->factor_bytes);
+	uint8	   *code = allocate(codec->code_bytes);
+	char	   *refine = allocate(codec->refine_bytes);
+	long		n_folded = 0;
+	int			i;
+	int			q;
+	uint32		j;
+
+	for (i = 0; i < s->n; i++)
+	{
+		memcpy(near, s->raw[i], sizeof(float) * codec->dims);
+		for (j = 1; j < codec->dims; j += 3)
+		{
+			float		moved = near[j] * (1 + 1e-4f * next_float());
+
+			near[j] = Min(Max(moved, -FLT_MAX), FLT_MAX);
+		}
+		memcpy(s->x[i], near, sizeof(float) * codec->dims);
+		if (codec->metric == OMEN_METRIC_COSINE)
+			normalise(s->x[i], codec->dims);
+		codec->encode(codec, s->x[i], factors, code);
+		codec->encode_refine(codec, s->x[i], factors, code, refine);
+		if (!codec->equal(codec, s->factors[i], s->codes[i], factors, code) ||
+			memcmp(s->refines[i], refine, codec->refine_bytes) == 0)
+			continue;
+
+		n_folded++;
+		codec->absorb(codec, s->factors[i], factors);
+		codec->absorb_refine(codec, s->factors[i], s->codes[i], s->refines[i], refine);
+		for (q = 0; q < s->n; q++)
+		{
+			double		mine = operator_by_kernels(codec->metric, s->raw[q], s->raw[i], codec->dims);
+			double		other = operator_by_kernels(codec->metric, s->raw[q], near, codec->dims);
+			double		bound;
+
+			memcpy(s->x[q], s->raw[q], sizeof(float) * codec->dims);
+			if (codec->metric == OMEN_METRIC_COSINE)
+				normalise(s->x[q], codec->dims);
+			codec->query_from_vector(codec, s->query, s->x[q]);
+			bound = refined_bound(s, i);
+			check(isnan(mine) || bound <= mine, "folded, mine", codec, q, i, bound, mine);
+			check(isnan(other) || bound <= other, "folded, other", codec, q, i, bound, other);
+		}
+	}
+	free(near);
+	free(factors);
+	free(code);
+	free(refine);
+	return n_folded;
 }
 
 /* ---------- real data ---------- */
@@ -500,6 +647,7 @@ check_real(const char *folder)
 			if (s.codec.metric == OMEN_METRIC_COSINE)
 				normalise(s.x[i], dims);
 			s.codec.encode(&s.codec, s.x[i], s.factors[i], s.codes[i]);
+			s.codec.encode_refine(&s.codec, s.x[i], s.factors[i], s.codes[i], s.refines[i]);
 			s.codec.decode(&s.codec, s.factors[i], s.codes[i], s.decoded[i]);
 		}
 		check_bounds(&s, true);
@@ -519,6 +667,7 @@ main(void)
 	static const OmenMetric metrics[] = {OMEN_METRIC_L2, OMEN_METRIC_IP, OMEN_METRIC_COSINE, OMEN_METRIC_L1};
 	const OmenKernels *const *tables;
 	int			n_tables = omen_kernels_available(&tables);
+	long		n_folded = 0;
 	int			table;
 	size_t		i;
 	size_t		j;
@@ -538,11 +687,18 @@ main(void)
 				check_bounds(&s, false);
 				check_folding(&s);
 				check_bounds(&s, false);	/* after absorbing */
+				if (dims[i] <= 1000)
+					n_folded += check_refine_folding(&s);
 				free_samples(&s);
 			}
 		}
 		if (getenv("OMEN_DATA") != NULL)
 			check_real(getenv("OMEN_DATA"));
+	}
+	if (n_folded == 0)
+	{
+		printf("no vectors of the same code and different finer codes\n");
+		n_failed++;
 	}
 	printf("test_quant: %ld passed, %ld failed\n", n_passed, n_failed);
 	return n_failed == 0 ? 0 : 1;

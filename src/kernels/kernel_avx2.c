@@ -424,6 +424,7 @@ DEFINE_SQ8_KERNEL(avx2_l1_sq8, l1_terms)
 
 #define SQ8_KEYS_L2 avx2_l2_keys_sq8
 #define SQ8_KEYS_IP avx2_ip_keys_sq8
+#define SQ8_DECODE_FINE avx2_decode_fine_sq8
 #define SQ8_KEYS_DOT4 avx2_dot4_u8s8
 #define SQ8_KEYS_TARGET AVX2
 #include "src/kernels/kernel_sq8_keys.h"
@@ -442,6 +443,7 @@ const OmenKernels omen_kernels_avx2 = {
 	.l2_squared_sq8 = avx2_l2_squared_sq8,
 	.inner_product_sq8 = avx2_inner_product_sq8,
 	.l1_sq8 = avx2_l1_sq8,
+	.decode_fine_sq8 = avx2_decode_fine_sq8,
 	.half = &omen_half_kernels_avx2,
 	.bits = &omen_bit_kernels_avx2
 };

@@ -409,6 +409,7 @@ avx512_insert_sorted(uint64 *sorted, uint32 n_sorted, const uint64 *words, uint3
 
 #define SQ8_KEYS_L2 avx512_l2_keys_sq8
 #define SQ8_KEYS_IP avx512_ip_keys_sq8
+#define SQ8_DECODE_FINE avx512_decode_fine_sq8
 #define SQ8_KEYS_DOT4 avx512_dot4_u8s8
 #define SQ8_KEYS_TARGET AVX512
 #include "src/kernels/kernel_sq8_keys.h"
@@ -427,6 +428,7 @@ const OmenKernels omen_kernels_avx512 = {
 	.l2_squared_sq8 = avx512_l2_squared_sq8,
 	.inner_product_sq8 = avx512_inner_product_sq8,
 	.l1_sq8 = avx512_l1_sq8,
+	.decode_fine_sq8 = avx512_decode_fine_sq8,
 	.half = &omen_half_kernels_avx512,
 	.bits = &omen_bit_kernels_avx512
 };

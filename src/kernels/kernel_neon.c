@@ -385,6 +385,7 @@ DEFINE_SQ8_KERNEL(neon_l1_sq8, l1_terms)
 
 #define SQ8_KEYS_L2 neon_l2_keys_sq8
 #define SQ8_KEYS_IP neon_ip_keys_sq8
+#define SQ8_DECODE_FINE neon_decode_fine_sq8
 #define SQ8_KEYS_DOT4 neon_dot4_u8s8
 #define SQ8_KEYS_TARGET
 #include "src/kernels/kernel_sq8_keys.h"
@@ -403,6 +404,7 @@ const OmenKernels omen_kernels_neon = {
 	.l2_squared_sq8 = neon_l2_squared_sq8,
 	.inner_product_sq8 = neon_inner_product_sq8,
 	.l1_sq8 = neon_l1_sq8,
+	.decode_fine_sq8 = neon_decode_fine_sq8,
 	.half = &omen_half_kernels_neon,
 	.bits = &omen_bit_kernels_neon
 };
@@ -411,6 +413,7 @@ const OmenKernels omen_kernels_neon = {
 
 #define SQ8_KEYS_L2 neon_dot_l2_keys_sq8
 #define SQ8_KEYS_IP neon_dot_ip_keys_sq8
+#define SQ8_DECODE_FINE neon_dot_decode_fine_sq8
 #define SQ8_KEYS_DOT4 neon_dot_dot4_u8s8
 #define SQ8_KEYS_TARGET NEON_DOT
 #include "src/kernels/kernel_sq8_keys.h"
@@ -429,6 +432,7 @@ const OmenKernels omen_kernels_neon_dot = {
 	.l2_squared_sq8 = neon_l2_squared_sq8,
 	.inner_product_sq8 = neon_inner_product_sq8,
 	.l1_sq8 = neon_l1_sq8,
+	.decode_fine_sq8 = neon_dot_decode_fine_sq8,
 	.half = &omen_half_kernels_neon,
 	.bits = &omen_bit_kernels_neon
 };

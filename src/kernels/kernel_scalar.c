@@ -209,6 +209,7 @@ omen_insert_sorted_scalar(uint64 *sorted, uint32 n_sorted, const uint64 *words, 
 
 #define SQ8_KEYS_L2 scalar_l2_keys_sq8
 #define SQ8_KEYS_IP scalar_ip_keys_sq8
+#define SQ8_DECODE_FINE scalar_decode_fine_sq8
 #define SQ8_KEYS_DOT4 scalar_dot4_u8s8
 #define SQ8_KEYS_TARGET
 #include "src/kernels/kernel_sq8_keys.h"
@@ -227,6 +228,7 @@ const OmenKernels omen_kernels_scalar = {
 	.l2_squared_sq8 = scalar_l2_squared_sq8,
 	.inner_product_sq8 = scalar_inner_product_sq8,
 	.l1_sq8 = scalar_l1_sq8,
+	.decode_fine_sq8 = scalar_decode_fine_sq8,
 	.half = &omen_half_kernels_scalar,
 	.bits = &omen_bit_kernels_scalar
 };

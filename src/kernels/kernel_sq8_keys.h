@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * kernel_sq8_keys.h
- *	  Template of the kernels that compute keys of 8-bit codes.
+ *	  Template of the kernels of 8-bit codes that need no intrinsics.
  *
  * Included once for each variant (like lib/simplehash.h), with
  *
- *	SQ8_KEYS_L2, SQ8_KEYS_IP	names of the functions to define
+ *	SQ8_KEYS_L2, SQ8_KEYS_IP, SQ8_DECODE_FINE	names of the functions to define
  *	SQ8_KEYS_DOT4				the variant's dot4_u8s8, which is inlined
  *	SQ8_KEYS_TARGET				its instruction sets, as a function attribute
  *
  * Four keys' arithmetic goes side by side, in vectors of the compiler: it
- * makes of them what the instruction sets offer.  Each operation rounds on its
- * own, so all variants have the same bits.
+ * makes of them what the instruction sets offer, as of the loop that decodes.
+ * Each operation rounds on its own, so all variants have the same bits.
  *
  *-------------------------------------------------------------------------
  */
@@ -128,11 +128,24 @@ SQ8_KEYS_IP(const OmenSq8Query *q, const int8 *query_code, uint32 n_bytes, int n
 	SQ8_ALL_KEYS(q, query_code, n_bytes, n, factors, codes, out, false);
 }
 
+/* One product, one sum: where the fine code is 128, the number is the same as without it. */
+SQ8_KEYS_TARGET static void
+SQ8_DECODE_FINE(const uint8 *code, const uint8 *fine, float offset, float fine_step, uint32 n, float *out)
+{
+	for (uint32 i = 0; i < n; i++)
+	{
+		float		product = fine_step * (float) ((int32) code[i] * 256 + fine[i] - 128);
+
+		out[i] = offset + product;
+	}
+}
+
 #undef SQ8_KEYS_NAME_
 #undef SQ8_KEYS_NAME
 #undef SQ8_FOUR_KEYS
 #undef SQ8_ALL_KEYS
 #undef SQ8_KEYS_L2
 #undef SQ8_KEYS_IP
+#undef SQ8_DECODE_FINE
 #undef SQ8_KEYS_DOT4
 #undef SQ8_KEYS_TARGET

@@ -93,6 +93,9 @@ typedef struct OmenKernels
 									  float offset, float step, uint32 n);
 	float		(*l1_sq8) (const float *query, const uint8 *code,
 						   float offset, float step, uint32 n);
+	/* Decode codes with a fine code: offset + fine_step * (256 * code[i] + fine[i] - 128). */
+	void		(*decode_fine_sq8) (const uint8 *code, const uint8 *fine, float offset,
+									float fine_step, uint32 n, float *out);
 
 	/*
 	 * Insert n words, none equal to another, into n_sorted ascending ones,

@@ -41,3 +41,20 @@ omen_codec_init(OmenCodec *codec, OmenCodeKind kind, OmenMetric metric, uint32 d
 			break;
 	}
 }
+
+bool
+omen_codec_admits_refine(OmenCodeKind kind, OmenRefineKind refine)
+{
+	return refine == OMEN_REFINE_NONE || (refine == OMEN_REFINE_SCALAR && kind == OMEN_CODE_SQ8);
+}
+
+void
+omen_codec_refine(OmenCodec *codec, OmenRefineKind refine)
+{
+	Assert(omen_codec_admits_refine(codec->kind, refine));
+
+	if (refine == OMEN_REFINE_SCALAR)
+		omen_sq8_refine(codec);
+	codec->refine = refine;
+	codec->refine_bytes = codec->refine_factor_bytes + codec->refine_code_bytes;
+}

@@ -45,6 +45,13 @@ typedef enum OmenCodeKind
 	OMEN_CODE_SPARSE = 3		/* indices and 16-bit values; x is const OmenSparse * */
 } OmenCodeKind;
 
+/* Values are part of the on-disk format. */
+typedef enum OmenRefineKind
+{
+	OMEN_REFINE_NONE = 0,
+	OMEN_REFINE_SCALAR = 1		/* of 8-bit codes: a second byte per component */
+} OmenRefineKind;
+
 #define OMEN_MAX_DIMS 16000
 #define OMEN_MAX_BITS 64000
 #define OMEN_MAX_SPARSE_DIMS 1000000000
@@ -155,10 +162,37 @@ struct OmenCodec
 	 */
 	double		(*lower_bound) (const OmenCodec *codec, const OmenQuery *query,
 								const void *factors, const uint8 *code);
+
+	/*
+	 * Finer codes, for a second look at a few candidates: factors and a code of
+	 * their own, which say what the code has lost; in memory and in tails one
+	 * behind the other.  All zero without them: omen_codec_refine().
+	 */
+	OmenRefineKind refine;
+	uint32		refine_factor_bytes;	/* multiple of 4 */
+	uint32		refine_code_bytes;	/* multiple of 4 */
+	uint32		refine_bytes;	/* of both */
+
+	/* Encode what x, with these factors and code, is more than they say. */
+	void		(*encode_refine) (const OmenCodec *codec, const void *x, const void *factors,
+								  const uint8 *code, void *refine);
+	/* As absorb, of a vector with the same code and the finer code `other`. */
+	void		(*absorb_refine) (const OmenCodec *codec, const void *factors, const uint8 *code,
+								  void *refine, const void *other);
+	/* As lower_bound, of both codes; that of the first alone may be the better one, as where it is exact. */
+	double		(*refined_bound) (const OmenCodec *codec, const OmenQuery *query,
+								  const void *factors, const uint8 *code,
+								  const void *refine_factors, const uint8 *refine_code);
 };
 
 /* Fill in the codec for a kind, a metric that it has, and dimensions within its limit. */
 extern void omen_codec_init(OmenCodec *codec, OmenCodeKind kind,
 							OmenMetric metric, uint32 dims);
+
+/* Does a kind of code lose what a kind of finer codes can give back? */
+extern bool omen_codec_admits_refine(OmenCodeKind kind, OmenRefineKind refine);
+
+/* Add finer codes, of a kind that it admits, to a codec. */
+extern void omen_codec_refine(OmenCodec *codec, OmenRefineKind refine);
 
 #endif							/* OMEN_QUANT_H */

@@ -26,56 +26,7 @@
  *-------------------------------------------------------------------------
  */
 #include "src/quant/sq8.h"
-
-#include <float.h>
-#include <math.h>
-
-/*
- * Written into pages as it is (struct of the format, version 1).  The error
- * comes last: the rest is determined by the decoded vector.
- */
-typedef struct Sq8Factors
-{
-	float		offset;
-	float		step;			/* >= 0 */
-	uint32		sum;			/* of the codes */
-	uint32		sum_sq;			/* of the squared codes */
-	float		error;			/* norm of x - decoded(x), rounded up */
-} Sq8Factors;
-
-StaticAssertDecl(sizeof(Sq8Factors) == 20, "layout of SQ8 factors");
-StaticAssertDecl(offsetof(Sq8Factors, sum_sq) == offsetof(OmenSq8Record, sum_sq),
-				 "factors begin with what keys depend on");
-
-/*
- * Head of a query; the code (signed, 64-byte aligned) and the float vector
- * follow, see sq8_query_code() and sq8_query_vector().
- */
-typedef struct Sq8Query
-{
-	OmenSq8Query common;		/* what keys depend on */
-
-	/* for lower_bound */
-	double		norm;			/* of the float query */
-	double		rounding;		/* relative, of a float32 sum and of our kernel */
-	double		underflow;		/* absolute: what denormal terms may lose */
-} Sq8Query;
-
-#define SQ8_QUERY_HEAD 128
-
-StaticAssertDecl(sizeof(Sq8Query) <= SQ8_QUERY_HEAD, "head of an SQ8 query");
-
-static inline int8 *
-sq8_query_code(const OmenQuery *query)
-{
-	return (int8 *) query + SQ8_QUERY_HEAD;
-}
-
-static inline float *
-sq8_query_vector(const OmenCodec *codec, const OmenQuery *query)
-{
-	return (float *) ((char *) query + SQ8_QUERY_HEAD + TYPEALIGN(64, codec->code_bytes));
-}
+#include "src/quant/sq8_internal.h"
 
 /* ---------- encoding ---------- */
 
@@ -150,44 +101,25 @@ sq8_choose_step(float min, float max, float *offset, float *step)
 		*step = nextafterf(*step, 0.0f);
 }
 
-/*
- * Norm of x - decoded(x), as a float that is never below it: L1 for the L1
- * metric, else L2.
- */
+/* Norm of x - decoded(x), as a float that is never below it: L1 for the L1 metric, else L2. */
 static float
 sq8_error(const OmenCodec *codec, const float *x, const Sq8Factors *factors,
 		  const uint8 *code)
 {
+	float		decoded[SQ8_PIECE_DIMS];
 	double		sum = 0;
-	float		error;
+	uint32		from;
 	uint32		i;
 
-	if (codec->metric == OMEN_METRIC_L1)
+	for (from = 0; from < codec->dims; from += SQ8_PIECE_DIMS)
 	{
-		for (i = 0; i < codec->dims; i++)
-			sum += fabs((double) x[i] -
-						(double) sq8_decode_one(factors->offset, factors->step, code[i]));
-	}
-	else
-	{
-		for (i = 0; i < codec->dims; i++)
-		{
-			double		diff = (double) x[i] -
-			(double) sq8_decode_one(factors->offset, factors->step, code[i]);
+		uint32		n = Min(codec->dims - from, SQ8_PIECE_DIMS);
 
-			sum += diff * diff;
-		}
-		sum = sqrt(sum);
+		for (i = 0; i < n; i++)
+			decoded[i] = sq8_decode_one(factors->offset, factors->step, code[from + i]);
+		sum = sq8_add_differences(codec, sum, x + from, decoded, n);
 	}
-
-	/* 16,000 additions lose less than this */
-	sum *= 1.0 + 1e-10;
-	if (sum >= FLT_MAX)
-		return FLT_MAX;
-	error = (float) sum;
-	if ((double) error < sum)
-		error = nextafterf(error, FLT_MAX);
-	return error;
+	return sq8_round_up(sq8_norm_of_sum(codec, sum));
 }
 
 static void
@@ -334,12 +266,7 @@ sq8_query_from_vector(const OmenCodec *codec, OmenQuery *query, const void *vect
 		norm_sq += (double) x[i] * x[i];
 	q->norm = sqrt(norm_sq) * (1.0 + 1e-10);
 
-	/*
-	 * Relative to the sum of the absolute terms, the operators' kernels are
-	 * good to (dims / 16 + 16) epsilon, ours to half of that.  A product or
-	 * square below the normal range errs by up to half of the least denormal.
-	 */
-	q->rounding = (3.0 * q->common.dims / 32.0 + 32.0) * FLT_EPSILON;
+	/* A product or square below the normal range errs by up to half of the least denormal. */
 	q->underflow = q->common.dims * ldexp(1.0, -148);
 }
 
@@ -382,53 +309,6 @@ sq8_keys_l1(const OmenCodec *codec, const OmenQuery *query, int n,
 
 /* ---------- lower bounds ---------- */
 
-/*
- * What the float32 distance between the true vectors cannot be below, not yet
- * clamped at 0.  An overflow says nothing: the bound is then trivial.
- */
-static double
-sq8_l2_bound(const OmenCodec *codec, const Sq8Query *q, const OmenQuery *query,
-			 const Sq8Factors *f, const uint8 *code)
-{
-	double		distance_sq = omen_kernels->l2_squared_sq8(sq8_query_vector(codec, query), code,
-														   f->offset, f->step, codec->dims);
-
-	if (!(distance_sq <= FLT_MAX))
-		return 0.0;
-
-	/* the root halves relative errors and lifts what underflow has lost */
-	return sqrt(distance_sq) * (1.0 - q->rounding / 2) - f->error - 2 * sqrt(q->underflow);
-}
-
-static double
-sq8_lower_bound_l2(const OmenCodec *codec, const OmenQuery *query,
-				   const void *factors, const uint8 *code)
-{
-	double		bound = sq8_l2_bound(codec, (const Sq8Query *) query, query, factors, code);
-
-	return Max(bound, 0.0);
-}
-
-/*
- * For unit vectors the cosine distance is half the squared distance, and the
- * bound by way of the latter is tighter than Hoelder's: the error counts by
- * |q - x| instead of by |q| |x|.  The operator works on the vectors before
- * they were normalised, with three float32 sums; that, and that "unit" holds
- * but to rounding, is absolute.
- */
-static double
-sq8_lower_bound_cosine(const OmenCodec *codec, const OmenQuery *query,
-					   const void *factors, const uint8 *code)
-{
-	const Sq8Query *q = (const Sq8Query *) query;
-	double		distance = sq8_l2_bound(codec, q, query, factors, code);
-	double		bound;
-
-	distance = Max(distance, 0.0);
-	bound = distance * distance / 2 - 3 * q->rounding;
-	return Max(bound, 0.0);
-}
-
 /* Squared norm of the decoded vector, from the factors alone. */
 static inline double
 sq8_norm_sq(const OmenCodec *codec, const Sq8Factors *f)
@@ -451,45 +331,116 @@ sq8_norms_sq(const OmenCodec *codec, int n, const void *const *factors, double *
 		out[i] = sq8_norm_sq(codec, factors[i]);
 }
 
-/* Norm of the decoded vector, rounded up. */
+/* What the float32 distance between the true vectors cannot be below. */
 static double
-sq8_decoded_norm(const OmenCodec *codec, const Sq8Factors *f)
+sq8_l2_bound(const Sq8Query *q, const Sq8Estimate *estimate)
 {
-	return sqrt(sq8_norm_sq(codec, f)) * (1.0 + 1e-10);
-}
-
-static double
-sq8_lower_bound_ip(const OmenCodec *codec, const OmenQuery *query,
-				   const void *factors, const uint8 *code)
-{
-	const Sq8Query *q = (const Sq8Query *) query;
-	const Sq8Factors *f = factors;
-	double		magnitude = q->norm * (sq8_decoded_norm(codec, f) + f->error);
-	double		product;
-
-	/* near overflow the operator may say anything */
-	if (!(magnitude < FLT_MAX / 4) || f->error >= FLT_MAX)
-		return -INFINITY;
-
-	product = omen_kernels->inner_product_sq8(sq8_query_vector(codec, query), code,
-											  f->offset, f->step, codec->dims);
-	return -product - q->norm * f->error - q->rounding * magnitude - 2 * q->underflow;
-}
-
-static double
-sq8_lower_bound_l1(const OmenCodec *codec, const OmenQuery *query,
-				   const void *factors, const uint8 *code)
-{
-	const Sq8Query *q = (const Sq8Query *) query;
-	const Sq8Factors *f = factors;
-	double		distance = omen_kernels->l1_sq8(sq8_query_vector(codec, query), code,
-												f->offset, f->step, codec->dims);
 	double		bound;
 
-	if (!(distance <= FLT_MAX))
+	if (!(estimate->value <= FLT_MAX))
 		return 0.0;
-	bound = distance * (1.0 - q->rounding) - f->error;
+
+	/* the root halves relative errors and lifts what underflow has lost */
+	bound = sqrt(estimate->value) * (1.0 - estimate->rounding / 2) - estimate->error -
+		2 * sqrt(q->underflow);
 	return Max(bound, 0.0);
+}
+
+/*
+ * For unit vectors the cosine distance is half the squared distance, and the
+ * bound by way of the latter is tighter than Hoelder's: the error counts by
+ * |q - x| instead of by |q| |x|.  The operator works on the vectors before
+ * they were normalised, with three float32 sums; that, and that "unit" holds
+ * but to rounding, is absolute.
+ */
+static double
+sq8_cosine_bound(const Sq8Query *q, const Sq8Estimate *estimate)
+{
+	double		distance = sq8_l2_bound(q, estimate);
+	double		bound = distance * distance / 2 - 3 * estimate->rounding;
+
+	return Max(bound, 0.0);
+}
+
+static double
+sq8_ip_bound(const OmenCodec *codec, const Sq8Query *q, const Sq8Factors *f,
+			 const Sq8Estimate *estimate)
+{
+	double		decoded_norm = sqrt(sq8_norm_sq(codec, f)) * (1.0 + 1e-10);
+	double		magnitude = q->norm * (decoded_norm + f->error + estimate->error);
+
+	/* near overflow the operator may say anything */
+	if (!(magnitude < FLT_MAX / 4) || f->error >= FLT_MAX || estimate->error >= FLT_MAX)
+		return -INFINITY;
+	return -estimate->value - q->norm * estimate->error - estimate->rounding * magnitude -
+		2 * q->underflow;
+}
+
+static double
+sq8_l1_bound(const Sq8Estimate *estimate)
+{
+	double		bound;
+
+	if (!(estimate->value <= FLT_MAX))
+		return 0.0;
+	bound = estimate->value * (1.0 - estimate->rounding) - estimate->error;
+	return Max(bound, 0.0);
+}
+
+/*
+ * What the operator cannot be below.  An overflow says nothing: the bound is
+ * then trivial.
+ */
+double
+omen_sq8_bound(const OmenCodec *codec, const Sq8Query *query, const Sq8Factors *factors,
+			   const Sq8Estimate *estimate)
+{
+	switch (codec->metric)
+	{
+		case OMEN_METRIC_COSINE:
+			return sq8_cosine_bound(query, estimate);
+		case OMEN_METRIC_IP:
+			return sq8_ip_bound(codec, query, factors, estimate);
+		case OMEN_METRIC_L1:
+			return sq8_l1_bound(estimate);
+		default:
+			return sq8_l2_bound(query, estimate);
+	}
+}
+
+/* The metric's value for the float query and the decoded vector. */
+static double
+sq8_value(const OmenCodec *codec, const OmenQuery *query, const Sq8Factors *f, const uint8 *code)
+{
+	const float *vector = sq8_query_vector(codec, query);
+
+	switch (codec->metric)
+	{
+		case OMEN_METRIC_IP:
+			return omen_kernels->inner_product_sq8(vector, code, f->offset, f->step, codec->dims);
+		case OMEN_METRIC_L1:
+			return omen_kernels->l1_sq8(vector, code, f->offset, f->step, codec->dims);
+		default:
+			return omen_kernels->l2_squared_sq8(vector, code, f->offset, f->step, codec->dims);
+	}
+}
+
+/*
+ * Relative to the sum of the absolute terms, the operators' kernels are good
+ * to (dims / 16 + 16) epsilon, ours to half of that.
+ */
+static double
+sq8_lower_bound(const OmenCodec *codec, const OmenQuery *query,
+				const void *factors, const uint8 *code)
+{
+	const Sq8Factors *f = factors;
+	Sq8Estimate estimate = {
+		.value = sq8_value(codec, query, f, code),
+		.error = f->error,
+		.rounding = (3.0 * codec->dims / 32.0 + 32.0) * FLT_EPSILON
+	};
+
+	return omen_sq8_bound(codec, (const Sq8Query *) query, f, &estimate);
 }
 
 /* ---------- the table ---------- */
@@ -513,26 +464,23 @@ omen_sq8_init(OmenCodec *codec, OmenMetric metric, uint32 dims)
 	codec->equal = sq8_equal;
 	codec->query_from_vector = sq8_query_from_vector;
 	codec->query_from_code = sq8_query_from_code;
+	codec->lower_bound = sq8_lower_bound;
 
 	switch (metric)
 	{
 		case OMEN_METRIC_L2:
 			codec->keys = sq8_keys_l2;
 			codec->norms_sq = sq8_norms_sq;
-			codec->lower_bound = sq8_lower_bound_l2;
 			break;
 		case OMEN_METRIC_COSINE:
 			codec->keys = sq8_keys_l2;	/* halved, see Sq8Query.scale */
-			codec->lower_bound = sq8_lower_bound_cosine;
 			break;
 		case OMEN_METRIC_IP:
 			codec->keys = sq8_keys_ip;
 			codec->norms_sq = sq8_norms_sq;
-			codec->lower_bound = sq8_lower_bound_ip;
 			break;
 		case OMEN_METRIC_L1:
 			codec->keys = sq8_keys_l1;
-			codec->lower_bound = sq8_lower_bound_l1;
 			break;
 		case OMEN_METRIC_HAMMING:
 		case OMEN_METRIC_JACCARD:
