@@ -66,13 +66,15 @@ sub measure
 	diag sprintf '%-40s recall@%d %.4f', $what, $K, $recall;
 }
 
-# All that is measured of n rows of a source under a metric.
+# All that is measured of n rows of a source under a metric; options: WITH (...) of the indexes.
 sub measure_all
 {
-	my ($source, $metric, $n, $floor) = @_;
+	my ($source, $metric, $n, $floor, $options) = @_;
 	my ($opclass, $operator) = @{ $OPCLASS{$metric} };
 	my $dims = $node->safe_psql('postgres', "SELECT vector_dims(v) FROM $source LIMIT 1");
-	my $name = "$source $metric $n";
+	my $name = "$source $metric $n" . ($options ? " $options" : '');
+
+	$options //= '';
 	my $half = int($n / 2);
 
 	$node->safe_psql('postgres', qq{
@@ -80,10 +82,10 @@ sub measure_all
 		CREATE TABLE queries AS SELECT * FROM ${source}_queries;
 		CREATE TABLE whole (id int, v vector($dims));
 		INSERT INTO whole SELECT id, v FROM $source ORDER BY id LIMIT $n;
-		CREATE INDEX ON whole USING omenhnsw (v $opclass);
+		CREATE INDEX ON whole USING omenhnsw (v $opclass) $options;
 		CREATE TABLE grown (id int, v vector($dims));
 		INSERT INTO grown SELECT id, v FROM $source ORDER BY id LIMIT $half;
-		CREATE INDEX ON grown USING omenhnsw (v $opclass);
+		CREATE INDEX ON grown USING omenhnsw (v $opclass) $options;
 		INSERT INTO grown SELECT id, v FROM $source ORDER BY id OFFSET $half LIMIT $n - $half;
 	});
 	compute_truth('whole', $operator);
@@ -187,6 +189,7 @@ measure_all('demo', 'l2', 1000, 0.99);
 measure_all('demo', 'cosine', 5000, 0.95);
 measure_all('demo', 'l2', 5000, 0.95);
 measure_all('demo', $_, 10000, 0.95) foreach qw(cosine l2 ip l1);
+measure_all('demo', $_, 5000, 0.95, 'WITH (refine = scalar)') foreach qw(cosine ip);
 
 # ---- vectors of very different lengths ----
 

@@ -99,7 +99,7 @@ same_answers('early', 'after a truncate');
 $primary->safe_psql('postgres', qq{
 	CREATE TABLE long (id bigint, v vector(9600));
 	INSERT INTO long SELECT i, sample_vector(i, 1200) FROM generate_series(1, 50) AS i;
-	CREATE INDEX long_v ON long USING omenhnsw (v vector_l2_ops);
+	CREATE INDEX long_v ON long USING omenhnsw (v vector_l2_ops) WITH (refine = scalar);
 	INSERT INTO long SELECT i, sample_vector(i, 1200) FROM generate_series(51, 70) AS i;
 });
 same_answers('long', 'from codes longer than a page', 'sample_vector(q.i, 1200)');

@@ -62,6 +62,14 @@ my %TEMPLATES = (
 			SELECT omenvec_optimize('two_segments_v');
 			INSERT INTO two_segments SELECT i, sample_vector(i, 2) FROM generate_series(7001, 7100) AS i;
 		} ],
+	refined => [
+		'vector(16)', '<->', 'vector_l2_ops', 'sample_vector(i, 2)', q{
+			INSERT INTO refined SELECT i, sample_vector(i, 2) FROM generate_series(1, 1150) AS i;
+			CREATE INDEX refined_v ON refined USING omenhnsw (v vector_l2_ops) WITH (refine = scalar);
+			DELETE FROM refined WHERE id % 20 = 0;
+			VACUUM (INDEX_CLEANUP ON) refined;
+			INSERT INTO refined SELECT i, sample_vector(i, 2) FROM generate_series(2001, 2250) AS i;
+		} ],
 	undirected => [
 		'vector(160)', '<=>', 'vector_cosine_ops', 'sample_vector(i, 20)', q{
 			INSERT INTO undirected SELECT i, sample_vector(i, 20) FROM generate_series(1, 1100) AS i;
@@ -96,7 +104,7 @@ my %TEMPLATES = (
 			CREATE INDEX bits_v ON bits USING omenhnsw (v bit_jaccard_ops);
 			INSERT INTO bits SELECT i, set_bit(i::bit(32)::bit(160), 100, 1) FROM generate_series(2001, 2050) AS i;
 		} ]);
-my @WEIGHTED = (('small') x 5, ('sparse') x 3, ('two_segments') x 2, 'undirected', 'long', 'bits');
+my @WEIGHTED = (('small') x 5, ('sparse') x 3, ('refined') x 3, ('two_segments') x 2, 'undirected', 'long', 'bits');
 my %files;
 
 sub create_templates

@@ -107,6 +107,16 @@ foreach my $option (@options)
 		like($wrong, qr/invalid value for boolean option "$option": 2/, "option $option is on or off");
 		next;
 	}
+	if ($prose =~ /^\| `$option` \| [a-z]+ \| ([a-z]+(?:, [a-z]+)*) \|/m)
+	{
+		my $values = join '|', split /, /, $1;
+		my (undef, undef, $wrong) = $node->psql('postgres',
+			"CREATE INDEX ON items USING omenhnsw (v vector_l2_ops) WITH ($option = no_such_value)");
+
+		like($wrong, qr/invalid value for enum option "$option": no_such_value\nDETAIL:  Valid values are (?:(?:,? and |, )?"(?:$values)")+\.$/m,
+			"option $option has the values of the reference");
+		next;
+	}
 	my ($least, $most) = map { tr/,//dr } @{ $limits{$option} // [ 0, 0 ] };
 	my (undef, undef, $below) = $node->psql('postgres',
 		'CREATE INDEX ON items USING omenhnsw (v vector_l2_ops) WITH (' . $option . ' = ' . ($least - 1) . ')');

@@ -119,6 +119,8 @@ sub build
 my %INDEXES = (
 	plain => [ 'ON items USING omenhnsw (v vector_l2_ops)' ],
 	cosine => [ 'ON items USING omenhnsw (v vector_cosine_ops)' ],
+	refined => [ 'ON items USING omenhnsw (v vector_l1_ops) WITH (refine = scalar)' ],
+	refined_segments => [ 'ON items USING omenhnsw (v vector_l2_ops) WITH (refine = scalar)', "SET maintenance_work_mem = '1MB'" ],
 	partial => [ 'ON items USING omenhnsw ((v::halfvec(128)) halfvec_l2_ops) WHERE id % 4 > 0' ],
 	bits => [ 'ON items USING omenhnsw ((binary_quantize(v)::bit(128)) bit_hamming_ops)' ],
 	sparse => [ 'ON items USING omenhnsw (s sparsevec_ip_ops)' ],

@@ -37,6 +37,11 @@ my %TEMPLATES = (
 		INSERT INTO cosine SELECT i, array_fill(0, ARRAY[16])::vector FROM generate_series(1101, 1110) AS i;
 		CREATE INDEX cosine_v ON cosine USING omenhnsw (v vector_cosine_ops);
 	} ],
+	refined => [ 'vector(16)', 'vector_ip_ops', 'v <#> sample_vector(7, 2)', q{
+		INSERT INTO refined SELECT i, sample_vector(i, 2) FROM generate_series(1, 1100) AS i;
+		CREATE INDEX refined_v ON refined USING omenhnsw (v vector_ip_ops) WITH (refine = scalar);
+		INSERT INTO refined SELECT i, sample_vector(i, 2) FROM generate_series(2001, 2100) AS i;
+	} ],
 	sparse => [ 'sparsevec(4000)', 'sparsevec_l2_ops', 'v <-> sample_sparse(7)', q{
 		INSERT INTO sparse SELECT i, sample_sparse(i) FROM generate_series(1, 1150) AS i;
 		CREATE INDEX sparse_v ON sparse USING omenhnsw (v sparsevec_l2_ops);
@@ -371,6 +376,21 @@ my @CASES = (
 			$f->write_bytes($f->body($g, 'TERMS', $_), pack 'V*', ($FAR) x OmenPages::define('OMEN_TERM_LINKS'))
 			  foreach 0 .. $f->seg($g, 'n_terms') - 1;
 		}, qr/term record 0 names node $FAR of/, qr/refers to record $FAR/ ],
+
+	# finer codes
+	[ 'kind of finer codes', 'refined', set_meta('refine', sub { 9 }), qr/finer codes are of kind 1, those of the index of kind 9/, qr/does not match/ ],
+	[ 'no finer codes', 'refined', set_meta('refine', sub { 0 }), qr/finer codes are of kind 1, those of the index of kind 0/, qr/unexpected size/ ],
+	[ 'factors of finer codes', 'refined', set_meta('refine_factor_bytes', sub { 8 }), qr/column 9 has/, qr/unexpected size/ ],
+	[ 'size of finer codes', 'refined', set_meta('refine_code_bytes', sub { 65535 }), qr/column 9 has/, qr/unexpected size/ ],
+	[ 'finer codes of a segment', 'refined', set_entry('refine', sub { 0 }), qr/finer codes are of kind 0, those of the index of kind 1/, qr/directory of index .* is damaged/ ],
+	[ 'finer codes that are not there', 'dense', set_entry('refine', sub { 1 }), qr/finer codes are of kind 1, those of the index of kind 0/, qr/directory of index .* is damaged/ ],
+	[ 'empty page of finer codes', 'refined', page_of('REFINE', 0, sub { $_[0]->write_bytes($_[1], "\0" x $BLOCK) }), qr/page is empty/, $UNEXPECTED ],
+	[ 'errors of finer codes that are no numbers', 'refined', sub {
+			my ($f) = @_;
+			my $g = $f->entry('GRAPH');
+
+			$f->write_bytes(($f->record($g, 'REFINE', $_))[0], pack 'V', 0x7FC00000) foreach 0 .. $f->seg($g, 'n_nodes') - 1;
+		}, $NOTHING, $NOTHING ],
 
 	# pages
 	(map { [ "empty page of $_", 'dense', page_of($_, 0, sub { $_[0]->write_bytes($_[1], "\0" x $BLOCK) }), qr/page is empty/, $UNEXPECTED ] }

@@ -17,7 +17,7 @@ $node->safe_psql('postgres', q{
 	CREATE TABLE items (v vector(16));
 	INSERT INTO items SELECT sample_vector(i % 1500, 2) FROM generate_series(1, 1600) AS i;
 	INSERT INTO items SELECT NULL FROM generate_series(1, 7);
-	CREATE INDEX items_v ON items USING omenhnsw (v vector_l2_ops) WITH (m = 12, ef_construction = 50);
+	CREATE INDEX items_v ON items USING omenhnsw (v vector_l2_ops) WITH (m = 12, ef_construction = 50, refine = scalar);
 	CHECKPOINT;
 });
 my $bytes = slurp_file($node->data_dir . '/' . $node->safe_psql('postgres', q{SELECT pg_relation_filepath('items_v')}));
@@ -40,18 +40,20 @@ is_deeply(decode(24, 'L S S L S6',
 	'metapage');
 is_deeply(decode(24 + 24, 'L L', qw(code_bytes variable_codes)), { code_bytes => 16, variable_codes => 0 },
 	'metapage: codes');
-is_deeply(decode(24 + 32, 'L L L L', qw(end_block next_segment_id n_segments unused)),
-	{ end_block => $n_blocks, next_segment_id => 2, n_segments => 1, unused => 0 },
+is_deeply(decode(24 + 32, 'L L L', qw(end_block next_segment_id n_segments)),
+	{ end_block => $n_blocks, next_segment_id => 2, n_segments => 1 },
 	'metapage: directory');
+is_deeply(decode(24 + 44, 'C C S', qw(refine refine_factor_bytes refine_code_bytes)),
+	{ refine => 1, refine_factor_bytes => 4, refine_code_bytes => 16 }, 'metapage: finer codes');
 
 my $segment = 24 + 48;
-my $head = decode($segment, 'L C4 Q L11', qw(id kind state n_runs unused retire_xid n_blocks n_nodes n_tid_entries
+my $head = decode($segment, 'L C4 Q L11', qw(id kind state n_runs refine retire_xid n_blocks n_nodes n_tid_entries
 		n_rows n_dead null_list undirected_list n_centres n_samples n_chunks n_terms));
 
 cmp_ok(delete $head->{n_samples}, '>', 0, 'segment: samples');
 cmp_ok(delete $head->{n_centres}, '>', 0, 'segment: centres');
 is_deeply($head,
-	{ id => 1, kind => 1, state => 3, n_runs => 1, unused => 0, retire_xid => 0, n_blocks => $n_blocks - 1,
+	{ id => 1, kind => 1, state => 3, n_runs => 1, refine => 1, retire_xid => 0, n_blocks => $n_blocks - 1,
 		n_nodes => 1500, n_tid_entries => 1500 + 100 * 3 + 8, n_rows => 1607, n_dead => 0,
 		null_list => 1500 + 100 * 3, undirected_list => 0xFFFFFFFF, n_chunks => 0, n_terms => 0 },
 	'segment');
@@ -65,7 +67,7 @@ my @stats = split /,/, $node->safe_psql('postgres', q{
 is(scalar(@stats), 24, 'curve: all of it');
 is(scalar(grep { abs($curve[$_] - $stats[$_]) > 0.01 } 0 .. 23), 0, 'curve: as omenvec_index_stats() has it');
 
-# ranges of columns, first block and length: codes, nodes, TIDs, dead, centres, samples, bytes, terms
+# ranges of columns, first block and length: codes, nodes, TIDs, dead, centres, samples, bytes, terms, finer codes
 my @columns = unpack "\@@{[ $segment + 104 ]} L20", $bytes;
 my ($first, $next) = (0, 0);
 

@@ -23,6 +23,9 @@ my %tables = (
 	vectors => {
 		type => 'vector(32)', class => 'vector_l2_ops', operator => '<->',
 		value => 'sample_vector(%s, 4)' },
+	refined => {
+		type => 'vector(32)', class => 'vector_l1_ops', operator => '<+>', options => ', refine = scalar',
+		value => 'sample_vector(%s, 4)' },
 	sparse => {
 		type => 'sparsevec(4000)', class => 'sparsevec_cosine_ops', operator => '<=>',
 		value => 'sample_sparse(%s)' },
@@ -62,7 +65,7 @@ foreach my $name (sort keys %tables)
 
 	sql("CREATE TABLE $name (id bigint, v $table->{type})");
 	insert($name, 1, $ROWS);
-	sql("CREATE INDEX ${name}_v ON $name USING omenhnsw (v $table->{class}) WITH (merge_factor = 100)");
+	sql("CREATE INDEX ${name}_v ON $name USING omenhnsw (v $table->{class}) WITH (merge_factor = 100" . ($table->{options} // '') . ')');
 	is((renewed($name))[0], 0, "$name: a build numbers all nodes");
 
 	my ($most, $next) = (0, $ROWS);

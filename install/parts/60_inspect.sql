@@ -12,6 +12,7 @@ CREATE FUNCTION omenvec_index_stats(
 	OUT dead_rows bigint,
 	OUT mean_degree double precision,
 	OUT codes_bytes bigint,
+	OUT refine_bytes bigint,
 	OUT nodes_bytes bigint,
 	OUT tids_bytes bigint,
 	OUT dead_bytes bigint,
@@ -20,6 +21,7 @@ CREATE FUNCTION omenvec_index_stats(
 	OUT blocks bigint,
 	OUT m integer,
 	OUT ef_construction integer,
+	OUT refine text,
 	OUT ef_search integer[],
 	OUT predicted_recall double precision,
 	OUT recall_curve real[]

@@ -30,6 +30,7 @@ typedef struct OmenOptions
 	bool		autoseal;
 	int			tail_size;		/* kB; 0: chosen by the size of a row */
 	int			merge_factor;
+	int			refine;			/* OmenRefineKind */
 } OmenOptions;
 
 #define OMEN_AUTO 0				/* value of m or ef_construction: chosen by the build */
@@ -71,6 +72,7 @@ extern int	omen_am_option_tail_size(Relation index);
 extern int	omen_am_option_merge_factor(Relation index);
 extern void omen_am_graph_options(Relation index, uint16 *m, uint16 *ef_construction);
 extern bool omen_am_graph_options_are_auto(Relation index);
+extern OmenRefineKind omen_am_option_refine(Relation index);
 
 /* Candidates that a search keeps, a tail gives: the setting, or what is usual. */
 static inline uint32
@@ -106,6 +108,7 @@ typedef struct OmenEncoder
 	char	   *factors;		/* last encoded */
 	uint8	   *code;			/* last encoded: the bytes themselves, whatever the codec */
 	uint32		n_code_bytes;
+	char	   *refine;			/* last encoded, if the codec has finer codes */
 
 	/* memory for them */
 	MemoryContext context;
@@ -138,6 +141,7 @@ typedef enum OmenValueClass
 extern const OmenOpclass *omen_am_opclass(Relation index);
 extern void omen_am_describe(Relation index, OmenMeta *meta);
 extern OmenAttributes *omen_am_attributes(Relation index, const OmenMeta *meta);
+extern void omen_am_codec(OmenCodec *codec, const OmenMeta *meta);
 extern void omen_encoder_init(OmenEncoder *encoder, Relation index, const OmenMeta *meta);
 extern OmenValueClass omen_encoder_read(OmenEncoder *encoder, Datum value, bool isnull);
 extern OmenValueClass omen_encoder_encode(OmenEncoder *encoder, Datum value, bool isnull);

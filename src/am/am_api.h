@@ -24,4 +24,7 @@ extern double omen_am_segment_beams(const OmenSegment *segment, uint32 ef[OMEN_C
 /* The same, on average. */
 extern uint32 omen_am_segment_ef(const OmenSegment *segment);
 
+/* Value of the option refine, for an OmenRefineKind of a page. */
+extern const char *omen_am_refine_name(uint8 refine);
+
 #endif							/* OMEN_AM_API_H */

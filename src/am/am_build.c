@@ -214,7 +214,8 @@ add_row(BuildState *state, ItemPointer tid, const Datum *values, const bool *isn
 	switch (value_class)
 	{
 		case OMEN_VALUE_CODED:
-			omen_builder_add(builder, tid, encoder->factors, encoder->code, encoder->n_code_bytes);
+			omen_builder_add(builder, tid, encoder->factors, encoder->code, encoder->n_code_bytes,
+							 encoder->refine);
 			break;
 		case OMEN_VALUE_NULL:
 			omen_builder_add_null(builder, tid);

@@ -46,6 +46,8 @@
 
 /* A row of a tail whose attributes are tested. */
 #define TEST_COST 30.0
+/* Of those that finer codes are looked at for: rows that leave, and some that do not. */
+#define REFINES_PER_ROW 1.5
 
 /* Distances that a search computes for each candidate that it keeps, and at least. */
 #define DISTANCES_PER_CANDIDATE 10.0
@@ -66,6 +68,12 @@ search_distances(const OmenSegment *segment, double ef)
 
 	return Min(segment->n_nodes,
 			   segment->n_centres + samples + Max(ef, LEAST_CANDIDATES) * DISTANCES_PER_CANDIDATE);
+}
+
+static double
+refine_bytes(const OmenMeta *meta)
+{
+	return meta->refine_factor_bytes + meta->refine_code_bytes;
 }
 
 /* What the planner asks about. */
@@ -139,7 +147,10 @@ row_cost(const Request *request, bool exact)
 	double		bytes = request->meta->factor_bytes + request->meta->code_bytes;
 	double		distances = exact ? 0 : Min(DISTANCES_PER_CANDIDATE / request->share, MOST_DISTANCES_PER_ROW);
 
-	return ROW_COST + distances * (DISTANCE_COST + bytes / BYTES_PER_COST);
+	double		refining = request->meta->refine == OMEN_REFINE_NONE ? 0 :
+		REFINES_PER_ROW * (DISTANCE_COST + refine_bytes(request->meta) / BYTES_PER_COST);
+
+	return ROW_COST + distances * (DISTANCE_COST + bytes / BYTES_PER_COST) + refining;
 }
 
 /* The share of rows that fulfils the conditions on attributes; exactly 1 if there are none. */
@@ -225,6 +236,7 @@ omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 
 	meta.n_segments = 0;
 	meta.factor_bytes = meta.code_bytes = 0;
+	meta.refine = meta.refine_factor_bytes = meta.refine_code_bytes = 0;
 	if (!index->hypothetical)
 	{
 		relation = index_open(index->indexoid, NoLock);

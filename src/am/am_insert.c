@@ -59,7 +59,8 @@ omen_am_insert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid
 		value_class == OMEN_VALUE_UNDIRECTED ? OMEN_ROW_UNDIRECTED : 0,
 		.factors = coded ? encoder->factors : NULL,
 		.code = coded ? encoder->code : NULL,
-		.n_code_bytes = coded ? encoder->n_code_bytes : 0
+		.n_code_bytes = coded ? encoder->n_code_bytes : 0,
+		.refine = coded ? encoder->refine : NULL
 	};
 
 	if (state->attributes)

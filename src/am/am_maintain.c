@@ -205,23 +205,18 @@ lock_merge_by_hand(Relation index, bool full)
 			wait_a_little();
 }
 
-static uint32
-tail_row_bytes(const OmenMeta *meta)
-{
-	return sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes;
-}
-
 /* Length of the tail, in blocks, at which scanning it costs about as much as the rest of a query. */
 uint32
 omen_seal_blocks(Relation index, const OmenMeta *meta)
 {
+	uint32		row_bytes = omen_tail_row_bytes(meta);
 	uint64		bytes = (uint64) omen_am_option_tail_size(index) * 1024;
 
 	if (bytes == 0)
 	{
 		bytes = SEAL_BYTES;
 		if (!meta->variable_codes)
-			bytes = Max(bytes, (uint64) MIN_SEAL_ROWS * tail_row_bytes(meta));
+			bytes = Max(bytes, (uint64) MIN_SEAL_ROWS * row_bytes);
 	}
 	return Max(bytes / OMEN_PAGE_CAPACITY, 1);
 }
@@ -368,7 +363,7 @@ live_segments(OmenMeta *meta, uint8 kind, const OmenSegment **result)
 static uint64
 seal_rows(Relation index, const OmenMeta *meta)
 {
-	return (uint64) omen_seal_blocks(index, meta) * OMEN_PAGE_CAPACITY / tail_row_bytes(meta);
+	return (uint64) omen_seal_blocks(index, meta) * OMEN_PAGE_CAPACITY / omen_tail_row_bytes(meta);
 }
 
 /* How many rows the merges of an inserting backend may have. */

@@ -203,6 +203,31 @@ column_dims(Relation index, const OmenOpclass *opclass)
 	return dims;
 }
 
+/* The finer codes that a new index is to have, if its vectors lose anything in theirs. */
+static OmenRefineKind
+refine_option(Relation index, const OmenOpclass *opclass)
+{
+	OmenRefineKind refine = omen_am_option_refine(index);
+
+	if (!omen_codec_admits_refine(opclass->code_kind, refine))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" cannot have finer codes", RelationGetRelationName(index)),
+				 opclass->code_kind == OMEN_CODE_BITS ?
+				 errdetail("Bit strings are in the index as they are: there is nothing to refine.") :
+				 errdetail("Option \"refine\" is for vectors with 8-bit codes, of type vector or halfvec."),
+				 errhint("Leave option \"refine\" out, or set it to \"none\".")));
+	return refine;
+}
+
+/* The codec that a metapage, which has been checked, names. */
+void
+omen_am_codec(OmenCodec *codec, const OmenMeta *meta)
+{
+	omen_codec_init(codec, meta->code_kind, meta->metric, meta->dims);
+	omen_codec_refine(codec, meta->refine);
+}
+
 /* The static part of the metapage of a new index. */
 void
 omen_am_describe(Relation index, OmenMeta *meta)
@@ -220,11 +245,14 @@ omen_am_describe(Relation index, OmenMeta *meta)
 	meta->vector_kind = opclass->kind;
 	meta->metric = opclass->metric;
 	meta->code_kind = opclass->code_kind;
+	meta->refine = refine_option(index, opclass);
 	omen_am_graph_options(index, &meta->m, &meta->ef_construction);
 
-	omen_codec_init(&codec, meta->code_kind, meta->metric, meta->dims);
+	omen_am_codec(&codec, meta);
 	meta->factor_bytes = codec.factor_bytes;
 	meta->code_bytes = codec.code_bytes;
+	meta->refine_factor_bytes = codec.refine_factor_bytes;
+	meta->refine_code_bytes = codec.refine_code_bytes;
 	meta->variable_codes = codec.variable;
 	meta->n_attributes = IndexRelationGetNumberOfKeyAttributes(index) - 1;
 	meta->end_block = OMEN_META_BLOCK + 1;
@@ -257,15 +285,18 @@ omen_encoder_init(OmenEncoder *encoder, Relation index, const OmenMeta *meta)
 	encoder->opclass = opclass;
 	if (meta->metric != opclass->metric || meta->vector_kind != opclass->kind ||
 		(int32) meta->dims != TupleDescAttr(index->rd_att, 0)->atttypmod ||
-		meta->dims > opclass->max_dims || meta->code_kind != opclass->code_kind)
+		meta->dims > opclass->max_dims || meta->code_kind != opclass->code_kind ||
+		!omen_codec_admits_refine(opclass->code_kind, meta->refine))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("index \"%s\" does not match its column and operator class",
 						RelationGetRelationName(index)),
 				 errhint("Please REINDEX it.")));
-	omen_codec_init(&encoder->codec, meta->code_kind, meta->metric, meta->dims);
+	omen_am_codec(&encoder->codec, meta);
 	if (encoder->codec.factor_bytes != meta->factor_bytes ||
 		encoder->codec.code_bytes != meta->code_bytes ||
+		encoder->codec.refine_factor_bytes != meta->refine_factor_bytes ||
+		encoder->codec.refine_code_bytes != meta->refine_code_bytes ||
 		encoder->codec.variable != (meta->variable_codes != 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
@@ -274,6 +305,8 @@ omen_encoder_init(OmenEncoder *encoder, Relation index, const OmenMeta *meta)
 				 errhint("Please REINDEX it.")));
 	encoder->factors = palloc(encoder->codec.factor_bytes);
 	encoder->n_code_bytes = encoder->codec.code_bytes;
+	if (encoder->codec.refine != OMEN_REFINE_NONE)
+		encoder->refine = palloc(encoder->codec.refine_bytes);
 }
 
 /*
@@ -299,7 +332,7 @@ omen_encoder_read(OmenEncoder *encoder, Datum value, bool isnull)
 	return encoder->value ? OMEN_VALUE_CODED : OMEN_VALUE_UNDIRECTED;
 }
 
-/* Read a value and encode it into encoder->factors and encoder->code. */
+/* Read a value and encode it into the encoder's factors, code and finer code. */
 OmenValueClass
 omen_encoder_encode(OmenEncoder *encoder, Datum value, bool isnull)
 {
@@ -316,5 +349,7 @@ omen_encoder_encode(OmenEncoder *encoder, Datum value, bool isnull)
 		encoder->code_capacity = encoder->n_code_bytes;
 	}
 	codec->encode(codec, encoder->value, encoder->factors, encoder->code);
+	if (encoder->refine)
+		codec->encode_refine(codec, encoder->value, encoder->factors, encoder->code, encoder->refine);
 	return OMEN_VALUE_CODED;
 }

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
+#include "src/am/am_api.h"
 #include "src/graph/graph_params.h"
 
 #include "access/reloptions.h"
@@ -37,6 +38,12 @@ static const struct config_enum_entry filter_strategy_values[] = {
 	{NULL, 0, false}
 };
 
+static relopt_enum_elt_def refine_values[] = {
+	{"none", OMEN_REFINE_NONE},
+	{"scalar", OMEN_REFINE_SCALAR},
+	{(const char *) NULL}
+};
+
 static relopt_kind omen_relopt_kind;
 
 /* Called once, from _PG_init(). */
@@ -55,6 +62,9 @@ omen_am_init(void)
 					  0, 0, OMEN_MAX_TAIL_SIZE, ShareUpdateExclusiveLock);
 	add_int_reloption(omen_relopt_kind, "merge_factor", "A segment is merged with all smaller ones up to so many times their rows",
 					  OMEN_DEFAULT_MERGE_FACTOR, 1, OMEN_MAX_MERGE_FACTOR, ShareUpdateExclusiveLock);
+	add_enum_reloption(omen_relopt_kind, "refine", "Finer codes, so that scans fetch fewer rows of the table",
+					   refine_values, OMEN_REFINE_NONE, "Valid values are \"none\" and \"scalar\".",
+					   AccessExclusiveLock);
 
 	DefineCustomIntVariable("omenvec.max_maintenance_workers",
 							"Background workers that may maintain indexes at the same time, in all databases.",
@@ -155,7 +165,8 @@ omen_am_options(Datum reloptions, bool validate)
 		{"ef_construction", RELOPT_TYPE_INT, offsetof(OmenOptions, ef_construction)},
 		{"autoseal", RELOPT_TYPE_BOOL, offsetof(OmenOptions, autoseal)},
 		{"tail_size", RELOPT_TYPE_INT, offsetof(OmenOptions, tail_size)},
-		{"merge_factor", RELOPT_TYPE_INT, offsetof(OmenOptions, merge_factor)}
+		{"merge_factor", RELOPT_TYPE_INT, offsetof(OmenOptions, merge_factor)},
+		{"refine", RELOPT_TYPE_ENUM, offsetof(OmenOptions, refine)}
 	};
 	bytea	   *options = (bytea *) build_reloptions(reloptions, validate, omen_relopt_kind,
 													 sizeof(OmenOptions), parse_options,
@@ -214,4 +225,23 @@ omen_am_option_merge_factor(Relation index)
 	OmenOptions *options = (OmenOptions *) index->rd_options;
 
 	return options ? options->merge_factor : OMEN_DEFAULT_MERGE_FACTOR;
+}
+
+/* What finer codes a new index is to have. */
+OmenRefineKind
+omen_am_option_refine(Relation index)
+{
+	OmenOptions *options = (OmenOptions *) index->rd_options;
+
+	return options ? (OmenRefineKind) options->refine : OMEN_REFINE_NONE;
+}
+
+/* The option's value for a kind that stands in a page. */
+const char *
+omen_am_refine_name(uint8 refine)
+{
+	for (const relopt_enum_elt_def *value = refine_values; value->string_val; value++)
+		if (value->symbol_val == refine)
+			return value->string_val;
+	return "unknown";
 }

@@ -10,7 +10,8 @@
  * graph search, three quarters of what it found, for the last ones may have
  * missed a nearer one).  When the executor wants more, the next round begins
  * and gives twice as many, until nothing is left: so a query never gets fewer rows
- * than there are.  The executor computes the distances themselves from the heap
+ * than there are.  Where the index has finer codes, those that are about to
+ * leave get a tighter bound first, and queue again by that.  The executor computes the distances themselves from the heap
  * and reorders (IndexNextWithReorder), so no quantization shows in the order.
  *
  * A scan with a radius (am_range.c) ends when the next candidate's bound is
@@ -52,13 +53,16 @@ typedef struct Waiting
 {
 	double		bound;
 	float		key;
-	uint32		segment;		/* index into segments, or TAIL_ROW */
-	uint32		node;
+	uint32		source;			/* index into segments, then tails */
+	uint32		node;			/* or row of the tail */
 	OmenTidEntry entry;			/* kind UNRESOLVED: not read yet */
+	bool		refined;		/* the bound is as tight as the index can tell */
 } Waiting;
 
-#define TAIL_ROW 0xFFFFFFFFU
 #define UNRESOLVED 0xFFFF
+
+/* So many finer codes are fetched ahead: LIMIT 10 asks for about as many. */
+#define PREFETCH_REFINES 16
 
 typedef enum OmenScanPhase
 {
@@ -88,6 +92,7 @@ typedef struct OmenScan
 	bool		wants_nulls;	/* no condition that it be not */
 
 	OmenScanPhase	phase;
+	bool		refines;		/* candidates have finer codes to be asked */
 	OmenRange	range;
 	double		slack;			/* greatest excess of a key's distance over the bound, within the radius */
 	uint32		tail_ef;		/* candidates that each tail gives in the round */
@@ -182,8 +187,8 @@ leaves_before(const Waiting *a, const Waiting *b)
 {
 	if (a->bound != b->bound)
 		return a->bound < b->bound;
-	if (a->segment != b->segment)
-		return a->segment < b->segment;
+	if (a->source != b->source)
+		return a->source < b->source;
 	return a->node < b->node;
 }
 
@@ -370,6 +375,8 @@ start(IndexScanDesc scan, OmenScan *state)
 	prepare_query(scan, state);
 	prepare_filter(scan, state);
 	state->range = omen_range_read(scan);
+	state->refines = state->encoder.codec.refine != OMEN_REFINE_NONE &&
+		state->query_class == OMEN_VALUE_CODED;
 	state->slack = 0;
 	state->phase = PHASE_END;
 	if (!is_empty(state))
@@ -419,9 +426,10 @@ add_candidates(OmenScan *state, int i, const OmenCandidate *candidates, int n)
 		Waiting		waiting = {
 			.bound = omen_scan_segment_bound(&state->segments[i], candidates[c].node),
 			.key = candidates[c].key,
-			.segment = i,
+			.source = i,
 			.node = candidates[c].node,
-			.entry = {.kind = UNRESOLVED}
+			.entry = {.kind = UNRESOLVED},
+			.refined = !state->refines
 		};
 
 		worst = Max(worst, candidates[c].key);
@@ -473,13 +481,14 @@ collect_tail(OmenScan *state, int i, uint32 ef, float bound)
 		Waiting		waiting = {
 			.bound = candidates[c].bound,
 			.key = candidates[c].key,
-			.segment = TAIL_ROW,
-			.node = c,
+			.source = state->n_segments + i,
+			.node = candidates[c].row,
 			.entry = {
 				.block = ItemPointerGetBlockNumberNoCheck(&candidates[c].tid),
 				.offset = ItemPointerGetOffsetNumberNoCheck(&candidates[c].tid),
 				.kind = OMEN_TID_PLAIN
-			}
+			},
+			.refined = !state->refines
 		};
 
 		add_candidate(state, &waiting);
@@ -515,10 +524,23 @@ static void
 resolve_waiting(OmenScan *state, Waiting *waiting)
 {
 	if (waiting->entry.kind == UNRESOLVED)
-		waiting->entry = omen_scan_segment_tid(&state->segments[waiting->segment], waiting->node);
+		waiting->entry = omen_scan_segment_tid(&state->segments[waiting->source], waiting->node);
 }
 
-/* The rows that will leave first; a heap has them near its top. */
+/* The finer codes that will be asked first; a heap has those candidates near its top. */
+static void
+prefetch_first_refines(OmenScan *state)
+{
+	for (uint32 i = 0; i < Min(state->n_waiting, PREFETCH_REFINES); i++)
+	{
+		const Waiting *waiting = &state->waiting[i];
+
+		if (waiting->source < (uint32) state->n_segments)
+			omen_scan_segment_prefetch_refine(&state->segments[waiting->source], waiting->node);
+	}
+}
+
+/* The rows that will leave first. */
 static void
 prefetch_first_rows(IndexScanDesc scan, OmenScan *state)
 {
@@ -584,7 +606,11 @@ next_round(IndexScanDesc scan, OmenScan *state)
 	report_scan(scan, state);
 	check_recovery_conflict(scan, state);
 	if (state->n_rounds == 1)
+	{
+		if (state->refines)
+			prefetch_first_refines(state);
 		prefetch_first_rows(scan, state);
+	}
 	state->tail_ef = Min(state->tail_ef * 2, OMEN_MAX_ROUND);
 	MemoryContextSwitchTo(old_context);
 	return state->n_waiting > 0 || state->horizon < INFINITY;
@@ -681,6 +707,27 @@ end_stream(OmenScan *state)
 	state->horizon = INFINITY;
 }
 
+/*
+ * Ask the finer code of a candidate.  A bound is never given up for a lower
+ * one (or for none, from a damaged page): each holds by itself.
+ */
+static void
+refine_waiting(OmenScan *state, Waiting *waiting)
+{
+	double		bound;
+
+	if (waiting->source < (uint32) state->n_segments)
+	{
+		bound = omen_scan_segment_refined_bound(&state->segments[waiting->source], waiting->node);
+		omen_reader_release(&state->reader);
+	}
+	else
+		bound = omen_scan_tail_refined_bound(&state->tails[waiting->source - state->n_segments], waiting->node);
+	if (bound > waiting->bound)
+		waiting->bound = bound;
+	waiting->refined = true;
+}
+
 static bool
 return_waiting(IndexScanDesc scan, OmenScan *state)
 {
@@ -694,11 +741,17 @@ return_waiting(IndexScanDesc scan, OmenScan *state)
 			end_stream(state);
 			return false;
 		}
+		if (!next.refined)
+		{
+			refine_waiting(state, &next);
+			push_waiting(state, &next);
+			continue;
+		}
 		if (next.bound < state->last_bound && omen_am_iterative_scan == OMEN_ITERATIVE_STRICT)
 			continue;			/* found too late */
 		state->last_bound = Max(state->last_bound, next.bound);
 
-		if (next.segment == TAIL_ROW)
+		if (next.source >= (uint32) state->n_segments)
 		{
 			ItemPointerData tid;
 
@@ -707,7 +760,7 @@ return_waiting(IndexScanDesc scan, OmenScan *state)
 		}
 
 		resolve_waiting(state, &next);
-		segment = &state->segments[next.segment];
+		segment = &state->segments[next.source];
 		if (next.entry.kind == OMEN_TID_LIST)
 		{
 			begin_list(state, segment, next.entry.block, next.bound);

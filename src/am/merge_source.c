@@ -123,7 +123,7 @@ add_row(OmenSegmentBuilder *builder, const OmenRow *row)
 	else if (row->header.flags & OMEN_ROW_UNDIRECTED)
 		omen_builder_add_undirected(builder, &tid);
 	else
-		omen_builder_add(builder, &tid, row->factors, row->code, row->n_code_bytes);
+		omen_builder_add(builder, &tid, row->factors, row->code, row->n_code_bytes, row->refine);
 }
 
 /* The tail is frozen and closed: nothing but dead flags can change. */
@@ -182,6 +182,8 @@ typedef struct SegmentReader
 	OmenReader	reader;			/* of tids */
 	OmenReader	code_reader;
 	OmenReader	bytes_reader;
+	OmenReader	refine_reader;
+	OmenColumnView refines;
 	OmenColumnView codes;
 	OmenColumnView bytes;
 	OmenColumnView tids;
@@ -200,6 +202,7 @@ typedef struct NodeCode
 	const void *factors;
 	const uint8 *code;
 	uint32		n_code_bytes;
+	char	   *refine;			/* space for the finer code, if there is one */
 } NodeCode;
 
 static void
@@ -251,6 +254,8 @@ open_segment(SegmentReader *segment, const OmenMergeSource *source, OmenAttribut
 	omen_reader_init(&segment->reader, source->index);
 	omen_reader_init(&segment->code_reader, source->index);
 	omen_reader_init(&segment->bytes_reader, source->index);
+	omen_reader_init(&segment->refine_reader, source->index);
+	omen_column_view(&segment->refines, source->index, source->meta, source->segment, OMEN_COLUMN_REFINE);
 	omen_column_view(&segment->codes, source->index, source->meta, source->segment, OMEN_COLUMN_CODES);
 	omen_column_view(&segment->bytes, source->index, source->meta, source->segment, OMEN_COLUMN_BYTES);
 	omen_column_view(&segment->tids, source->index, source->meta, source->segment, OMEN_COLUMN_TIDS);
@@ -263,8 +268,21 @@ close_segment(SegmentReader *segment)
 	omen_reader_release(&segment->reader);
 	omen_reader_release(&segment->code_reader);
 	omen_reader_release(&segment->bytes_reader);
+	omen_reader_release(&segment->refine_reader);
 	if (segment->table)
 		omen_attribute_reader_release(&segment->attributes);
+}
+
+/* Copy the finer code of a node. */
+static void
+read_refine(SegmentReader *segment, const OmenMeta *meta, uint32 node, char *to)
+{
+	const void *head;
+	const void *body;
+
+	omen_reader_one(&segment->refine_reader, &segment->refines, node, &head, &body);
+	memcpy(to, head, meta->refine_factor_bytes);
+	memcpy(to + meta->refine_factor_bytes, body, meta->refine_code_bytes);
 }
 
 static void
@@ -284,6 +302,8 @@ read_code(SegmentReader *segment, const OmenMeta *meta, uint32 node, NodeCode *r
 		result->code = omen_blob_bytes(&segment->bytes_reader, &segment->bytes, &ref);
 		result->n_code_bytes = ref.n_bytes;
 	}
+	if (result->refine)
+		read_refine(segment, meta, node, result->refine);
 }
 
 static OmenTidEntry
@@ -390,7 +410,8 @@ add_coded(void *arg, ItemPointer tid)
 {
 	RowOfNode  *row = arg;
 
-	omen_builder_add(row->builder, tid, row->code.factors, row->code.code, row->code.n_code_bytes);
+	omen_builder_add(row->builder, tid, row->code.factors, row->code.code, row->code.n_code_bytes,
+					 row->code.refine);
 }
 
 static void
@@ -421,6 +442,8 @@ read_segment(OmenMergeSource *source, OmenSegmentBuilder *builder)
 
 	source->dead = read_dead(source);
 	open_segment(&segment, source, builder->attributes);
+	if (builder->codec->refine_bytes > 0)
+		row.code.refine = palloc(builder->codec->refine_bytes);
 	for (uint32 node = 0; node < source->segment->n_nodes; node++)
 	{
 		if (node % NODES_PER_NAP == 0)
@@ -537,9 +560,10 @@ carry_code(const OmenMergeSource *source, const SegmentReader *segment, const Om
 	memcpy(code, &ref, sizeof(ref));
 }
 
+/* refines: space for the finer codes, NULL if there are none. */
 static void
 carry_codes(const OmenMergeSource *source, SegmentReader *segment, const OmenCarried *carried,
-			const OmenRecords *to)
+			const OmenRecords *to, char *refines)
 {
 	uint32		next = 0;
 
@@ -553,7 +577,10 @@ carry_codes(const OmenMergeSource *source, SegmentReader *segment, const OmenCar
 		if (get_bit(carried->removed, node))
 			continue;
 		omen_reader_one(&segment->code_reader, &segment->codes, node, &head, &body);
-		carry_code(source, segment, carried, head, body, to, next++);
+		carry_code(source, segment, carried, head, body, to, next);
+		if (refines)
+			read_refine(segment, source->meta, node, refines + (size_t) next * to->codec->refine_bytes);
+		next++;
 	}
 }
 
@@ -686,7 +713,7 @@ omen_merge_source_carry(OmenMergeSource *source, OmenSegmentBuilder *builder)
 	records = (OmenRecords) {codec, carried->n_nodes, builder->rows.factors, builder->rows.codes};
 	if (codec->variable)
 		carry_bytes(source, &segment, context, carried);
-	carry_codes(source, &segment, carried, &records);
+	carry_codes(source, &segment, carried, &records, builder->rows.refines);
 	carry_links(source, &segment, context, carried);
 	carry_centres(source, &segment, context, carried, codec);
 	carry_samples(source, &segment, context, carried, codec);

@@ -36,7 +36,7 @@ void
 omen_collector_init(OmenRowCollector *collector, const OmenCodec *codec,
 					const OmenSegmentLimit *limit)
 {
-	uint32		row_bytes = codec->factor_bytes + codec->code_bytes + sizeof(ItemPointerData);
+	uint32		row_bytes = codec->factor_bytes + codec->code_bytes + codec->refine_bytes + sizeof(ItemPointerData);
 
 	memset(collector, 0, sizeof(*collector));
 	collector->codec = codec;
@@ -84,9 +84,10 @@ add_chunk(OmenRowCollector *collector)
 	}
 	chunk = &collector->chunks[collector->n_chunks++];
 	chunk->codes = omen_host_alloc(collector->context, n * (codec->code_bytes + codec->factor_bytes +
-														   sizeof(ItemPointerData)));
+														   codec->refine_bytes + sizeof(ItemPointerData)));
 	chunk->factors = (char *) chunk->codes + n * codec->code_bytes;
-	chunk->tids = (ItemPointerData *) (chunk->factors + n * codec->factor_bytes);
+	chunk->refines = chunk->factors + n * codec->factor_bytes;
+	chunk->tids = (ItemPointerData *) (chunk->refines + n * codec->refine_bytes);
 }
 
 /* Keep the bytes of a code until the rows are gathered. */
@@ -106,10 +107,10 @@ keep_bytes(OmenRowCollector *collector, const void *code, uint32 n_bytes)
 	return ref;
 }
 
-/* Add a row with a code of n_code_bytes. */
+/* Add a row with a code of n_code_bytes; refine is its finer code, if the codec has them. */
 void
 omen_collector_add(OmenRowCollector *collector, ItemPointer tid, const void *factors,
-				   const uint8 *code, uint32 n_code_bytes)
+				   const uint8 *code, uint32 n_code_bytes, const char *refine)
 {
 	const OmenCodec *codec = collector->codec;
 	OmenRowTotals row = {1, collector->limit.row_bytes, ItemPointerGetBlockNumber(tid)};
@@ -129,6 +130,8 @@ omen_collector_add(OmenRowCollector *collector, ItemPointer tid, const void *fac
 	}
 	else
 		memcpy(chunk->codes + (size_t) i * codec->code_bytes, code, codec->code_bytes);
+	if (codec->refine_bytes > 0)
+		memcpy(chunk->refines + (size_t) i * codec->refine_bytes, refine, codec->refine_bytes);
 	chunk->tids[i] = *tid;
 	omen_totals_add(&collector->totals, &row);
 }
@@ -404,6 +407,9 @@ copy_rows(Gathering *g)
 		if (!codec->variable)
 			memcpy(rows->codes + (size_t) to * codec->code_bytes,
 				   chunk->codes + (size_t) i * codec->code_bytes, codec->code_bytes);
+		if (codec->refine_bytes > 0)
+			memcpy(rows->refines + (size_t) to * codec->refine_bytes,
+				   chunk->refines + (size_t) i * codec->refine_bytes, codec->refine_bytes);
 		rows->tids[to] = place->tid;
 	}
 }
@@ -468,7 +474,7 @@ keep_rest(Gathering *g)
 
 		omen_collector_add(collector, &rows->tids[i], rows->factors + (size_t) i * codec->factor_bytes,
 						   codec->variable ? ((const OmenCodeRef *) code)->bytes : code,
-						   g->places[i].n_code_bytes);
+						   g->places[i].n_code_bytes, rows->refines + (size_t) i * codec->refine_bytes);
 	}
 }
 
@@ -513,6 +519,8 @@ gather(OmenBuildTeam *team, void *arg)
 		copy_bytes(g);
 	else
 		rows->codes = share(g, g->total.n * codec->code_bytes);
+	if (codec->refine_bytes > 0)
+		rows->refines = share(g, g->total.n * codec->refine_bytes);
 	copy_rows(g);
 	barrier(g);
 	rows->n = g->shared->taken.n;
@@ -571,6 +579,8 @@ omen_row_set_make_room(OmenBuildTeam *team, const OmenCodec *codec, OmenRowSet *
 {
 	rows->factors = move_up(team, rows->factors, codec->factor_bytes, rows->n, n);
 	rows->codes = move_up(team, rows->codes, codec->code_bytes, rows->n, n);
+	if (rows->refines)
+		rows->refines = move_up(team, rows->refines, codec->refine_bytes, rows->n, n);
 	rows->tids = move_up(team, rows->tids, sizeof(ItemPointerData), rows->n, n);
 	rows->n += n;
 	rows->empty = rows->empty && n == 0;
@@ -589,6 +599,8 @@ omen_row_set_release(OmenBuildTeam *team, OmenRowSet *rows)
 {
 	team->team.unshare(team, rows->factors);
 	team->team.unshare(team, rows->tids);
+	if (rows->refines)
+		team->team.unshare(team, rows->refines);
 	if (rows->bytes)
 	{
 		omen_host_release(rows->codes);

@@ -31,6 +31,7 @@ typedef struct OmenRowChunk
 {
 	char	   *factors;
 	uint8	   *codes;
+	char	   *refines;		/* finer codes, if the codec has them; so below */
 	ItemPointerData *tids;
 } OmenRowChunk;
 
@@ -83,6 +84,7 @@ typedef struct OmenRowSet
 	/* shared, but for codes of variable length: pointers into bytes */
 	char	   *factors;
 	uint8	   *codes;
+	char	   *refines;
 	ItemPointerData *tids;
 	char	   *bytes;
 
@@ -94,7 +96,7 @@ typedef struct OmenRowSet
 extern void omen_collector_init(OmenRowCollector *collector, const OmenCodec *codec,
 								const OmenSegmentLimit *limit);
 extern void omen_collector_add(OmenRowCollector *collector, ItemPointer tid, const void *factors,
-							   const uint8 *code, uint32 n_code_bytes);
+							   const uint8 *code, uint32 n_code_bytes, const char *refine);
 extern void omen_collector_add_null(OmenRowCollector *collector, ItemPointer tid);
 extern void omen_collector_add_undirected(OmenRowCollector *collector, ItemPointer tid);
 extern void omen_collector_reset(OmenRowCollector *collector);

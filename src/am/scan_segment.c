@@ -587,6 +587,7 @@ omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *me
 	omen_column_view(&scan->samples, index, meta, segment, OMEN_COLUMN_SAMPLES);
 	omen_column_view(&scan->bytes, index, meta, segment, OMEN_COLUMN_BYTES);
 	omen_column_view(&scan->terms, index, meta, segment, OMEN_COLUMN_TERMS);
+	omen_column_view(&scan->refines, index, meta, segment, OMEN_COLUMN_REFINE);
 	if (filter)
 	{
 		scan->filter = palloc(sizeof(OmenSegmentFilter));
@@ -910,6 +911,31 @@ omen_scan_segment_bound(OmenScanSegment *scan, uint32 node)
 	read_record(scan, &scan->codes, node, &factors, &body);
 	code = scan->codec->variable ? stored_code(scan, body, &ref) : body;
 	return scan->codec->lower_bound(scan->codec, scan->query, factors, code);
+}
+
+double
+omen_scan_segment_refined_bound(OmenScanSegment *scan, uint32 node)
+{
+	const void *factors;
+	const void *code;
+	const void *refine_factors;
+	const void *refine_code;
+
+	omen_reader_release(scan->reader);	/* so that it has room for both */
+	read_record(scan, &scan->codes, node, &factors, &code);
+	read_record(scan, &scan->refines, node, &refine_factors, &refine_code);
+	return scan->codec->refined_bound(scan->codec, scan->query, factors, code,
+									  refine_factors, refine_code);
+}
+
+void
+omen_scan_segment_prefetch_refine(OmenScanSegment *scan, uint32 node)
+{
+	if (scan->resident == NULL)
+		omen_reader_prefetch(scan->reader, &scan->refines, node);
+	else
+		prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_REFINE, node),
+					   Min(scan->resident->strides[OMEN_COLUMN_REFINE - 1], PREFETCH_MAX_BYTES));
 }
 
 OmenTidEntry

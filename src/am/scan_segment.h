@@ -60,6 +60,7 @@ typedef struct OmenScanSegment
 	OmenColumnView samples;
 	OmenColumnView bytes;
 	OmenColumnView terms;
+	OmenColumnView refines;
 
 	OmenSegmentFilter *filter;	/* NULL: all rows pass */
 	OmenPassSlot *pass_slots;	/* by block number, where there is no copy; NULL: not needed yet */
@@ -111,6 +112,10 @@ extern int	omen_scan_segment_next(OmenScanSegment *scan, float bound,
 
 /* Lower bound of what the operator will say of a node. */
 extern double omen_scan_segment_bound(OmenScanSegment *scan, uint32 node);
+
+/* The same by the finer code too, which the codec must have; and a hint that it will be asked for. */
+extern double omen_scan_segment_refined_bound(OmenScanSegment *scan, uint32 node);
+extern void omen_scan_segment_prefetch_refine(OmenScanSegment *scan, uint32 node);
 
 extern OmenTidEntry omen_scan_segment_tid(OmenScanSegment *scan, uint32 entry);
 /* Does a row pass the filter? */

@@ -221,6 +221,7 @@ resolve_rows(OmenScanTail *scan, OmenCandidate *rows, int n, OmenTailCandidate *
 			if (slot < reader->n_rows && (reader->rows[slot].header.flags & OMEN_ROW_DEAD) == 0)
 			{
 				out[n_out] = resolve_row(scan, &reader->rows[slot]);
+				out[n_out].row = rows[i].node;
 				out[n_out++].key = rows[i].key;
 			}
 		}
@@ -258,4 +259,26 @@ omen_scan_tail_next(OmenScanTail *scan, uint32 ef, float bound,
 	}
 	MemoryContextSwitchTo(old_context);
 	return n;
+}
+
+double
+omen_scan_tail_refined_bound(OmenScanTail *scan, uint32 row)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(scan->context);
+	OmenTailReader *reader = &scan->reader;
+	int			slot = row % OMEN_ROWS_PER_PAGE;
+	double		bound = -INFINITY;	/* recycled on a standby: what is known already will do */
+
+	reader->next_block = row / OMEN_ROWS_PER_PAGE;
+	if (omen_tail_reader_next(reader))
+	{
+		const OmenRow *found = &reader->rows[slot];
+
+		if (slot < reader->n_rows)
+			bound = scan->codec->refined_bound(scan->codec, scan->query, found->factors, found->code, found->refine,
+											   (const uint8 *) found->refine + scan->codec->refine_factor_bytes);
+		omen_tail_reader_release(reader);
+	}
+	MemoryContextSwitchTo(old_context);
+	return bound;
 }

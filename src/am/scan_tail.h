@@ -41,6 +41,7 @@ typedef struct OmenTailCandidate
 {
 	double		bound;
 	float		key;
+	uint32		row;			/* number of the row */
 	ItemPointerData tid;
 } OmenTailCandidate;
 
@@ -50,5 +51,8 @@ extern void omen_scan_tail_open(OmenScanTail *scan, Relation index, const OmenMe
 extern void omen_scan_tail_read(OmenScanTail *scan);
 extern int	omen_scan_tail_next(OmenScanTail *scan, uint32 ef, float bound,
 								OmenTailCandidate **candidates, float *horizon);
+
+/* Lower bound of a row by its finer code too, which the codec must have. */
+extern double omen_scan_tail_refined_bound(OmenScanTail *scan, uint32 row);
 
 #endif							/* OMEN_SCAN_TAIL_H */

@@ -86,7 +86,7 @@ omen_builder_report_phase(OmenSegmentBuilder *builder, OmenBuildPhase phase, uin
 static size_t
 row_bytes(const OmenCodec *codec, const OmenGraphParams *params)
 {
-	size_t		row = codec->factor_bytes + codec->code_bytes + sizeof(ItemPointerData);
+	size_t		row = codec->factor_bytes + codec->code_bytes + codec->refine_bytes + sizeof(ItemPointerData);
 	size_t		gathering = 2 * row + OMEN_GATHER_ROW_BYTES;
 	size_t		linking = row + 2 * params->m * sizeof(uint32) + omen_graph_link_bytes(codec, params);
 
@@ -252,6 +252,18 @@ hash_rows(OmenSegmentBuilder *builder, FoldShared *shared, uint32 *hashes)
 	}
 }
 
+/* Let a row stand for another one with the same code, too. */
+static void
+absorb_row(const OmenSegmentBuilder *builder, uint32 i, uint32 other)
+{
+	const OmenCodec *codec = builder->codec;
+
+	codec->absorb(codec, omen_builder_factors(builder, i), omen_builder_factors(builder, other));
+	if (codec->refine_bytes > 0)
+		codec->absorb_refine(codec, omen_builder_factors(builder, i), omen_builder_code(builder, i),
+							 omen_builder_refine(builder, i), omen_builder_refine(builder, other));
+}
+
 /*
  * Find equal rows among those of a part, in their order: first[i] becomes the
  * first row that row i is equal to, which takes on what it has to know of it.
@@ -260,7 +272,6 @@ static void
 fold_part(OmenSegmentBuilder *builder, const uint32 *hashes, uint32 part, uint32 n_parts,
 		  uint32 *first)
 {
-	const OmenCodec *codec = builder->codec;
 	uint32		n = builder->rows.n;
 	uint32		n_members = 0;
 	uint32		mask;
@@ -286,7 +297,7 @@ fold_part(OmenSegmentBuilder *builder, const uint32 *hashes, uint32 part, uint32
 		if (table[at] == NO_ROW)
 			table[at] = i;
 		else
-			codec->absorb(codec, omen_builder_factors(builder, table[at]), omen_builder_factors(builder, i));
+			absorb_row(builder, table[at], i);
 		first[i] = table[at];
 	}
 	omen_host_release(table);
@@ -402,6 +413,8 @@ fold_rows(OmenBuildTeam *team, void *arg)
 	if (omen_team_leads(&team->team))
 	{
 		keep_firsts(rows->factors, codec->factor_bytes, first, rows->n);
+		if (rows->refines)
+			keep_firsts(rows->refines, codec->refine_bytes, first, rows->n);
 		list_duplicates(builder, folded, first);
 		shared->n_nodes = folded->n_nodes;
 	}
@@ -485,6 +498,8 @@ order_nodes(OmenBuildTeam *team, void *arg)
 	else
 		omen_locality_order(&team->team, &records, order, &sealing->routing);
 	omen_permute(&team->team, rows->factors, codec->factor_bytes, order, n);
+	if (rows->refines)
+		omen_permute(&team->team, rows->refines, codec->refine_bytes, order, n);
 	omen_permute(&team->team, rows->tids, sizeof(ItemPointerData), order, n);
 	permute_codes(team, codec, rows->codes, order, n);
 	renumber_duplicates(sealing->builder, &sealing->folded, order);

@@ -71,12 +71,12 @@ extern bool omen_builder_write(OmenSegmentBuilder *builder, uint32 *segment_id);
 extern void omen_builder_report_phase(OmenSegmentBuilder *builder, OmenBuildPhase phase, uint32 total);
 extern size_t omen_builder_row_bytes(const OmenMeta *meta, const OmenCodec *codec);
 
-/* Add a row with a code of n_code_bytes. */
+/* See omen_collector_add(). */
 static inline void
 omen_builder_add(OmenSegmentBuilder *builder, ItemPointer tid, const void *factors,
-				 const uint8 *code, uint32 n_code_bytes)
+				 const uint8 *code, uint32 n_code_bytes, const char *refine)
 {
-	omen_collector_add(&builder->collector, tid, factors, code, n_code_bytes);
+	omen_collector_add(&builder->collector, tid, factors, code, n_code_bytes, refine);
 }
 
 static inline void
@@ -111,6 +111,12 @@ static inline uint8 *
 omen_builder_code(const OmenSegmentBuilder *builder, uint32 i)
 {
 	return builder->rows.codes + (size_t) i * builder->codec->code_bytes;
+}
+
+static inline char *
+omen_builder_refine(const OmenSegmentBuilder *builder, uint32 i)
+{
+	return builder->rows.refines + (size_t) i * builder->codec->refine_bytes;
 }
 
 #endif							/* OMEN_SEGMENT_BUILDER_H */

@@ -224,6 +224,9 @@ content_record(void *arg, OmenColumnId column, uint32 record, const void **head,
 			*body = source->attributes.bytes + (size_t) record * OMEN_CHUNK_BYTES;
 			break;
 		case OMEN_COLUMN_REFINE:
+			*head = omen_builder_refine(builder, record);
+			*body = omen_builder_refine(builder, record) + builder->codec->refine_factor_bytes;
+			break;
 		case OMEN_COLUMN_DEAD:
 			Assert(false);		/* written by the segment writer itself */
 			break;

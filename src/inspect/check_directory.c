@@ -179,6 +179,12 @@ check_columns(OmenCheck *check, const OmenSegment *segment)
 {
 	uint64		next_block = 0;
 
+	if (segment->refine != check->meta->refine)
+	{
+		omen_check_report(check, OMEN_META_BLOCK, "finer codes are of kind %u, those of the index of kind %u",
+						  segment->refine, check->meta->refine);
+		return false;
+	}
 	for (OmenColumnId column = 1; column <= OMEN_N_COLUMNS; column++)
 	{
 		const OmenColumnRange *range = &segment->columns[column - 1];

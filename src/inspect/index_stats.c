@@ -41,6 +41,7 @@ enum
 	STATS_DEAD_ROWS,
 	STATS_MEAN_DEGREE,
 	STATS_CODES_BYTES,
+	STATS_REFINE_BYTES,
 	STATS_NODES_BYTES,
 	STATS_TIDS_BYTES,
 	STATS_DEAD_BYTES,
@@ -49,6 +50,7 @@ enum
 	STATS_BLOCKS,
 	STATS_M,
 	STATS_EF_CONSTRUCTION,
+	STATS_REFINE,
 	STATS_EF_SEARCH,
 	STATS_PREDICTED_RECALL,
 	STATS_RECALL_CURVE,
@@ -188,6 +190,7 @@ describe_graph(StatsRow *row, Relation index, const OmenMeta *meta, const OmenSe
 	set_value(row, STATS_CODES_BYTES,
 			  Int64GetDatum(column_bytes(segment, OMEN_COLUMN_CODES) +
 							column_bytes(segment, OMEN_COLUMN_BYTES)));
+	set_value(row, STATS_REFINE_BYTES, Int64GetDatum(column_bytes(segment, OMEN_COLUMN_REFINE)));
 	set_value(row, STATS_NODES_BYTES, Int64GetDatum(column_bytes(segment, OMEN_COLUMN_NODES)));
 	set_value(row, STATS_TIDS_BYTES, Int64GetDatum(column_bytes(segment, OMEN_COLUMN_TIDS)));
 	set_value(row, STATS_DEAD_BYTES, Int64GetDatum(column_bytes(segment, OMEN_COLUMN_DEAD)));
@@ -197,6 +200,7 @@ describe_graph(StatsRow *row, Relation index, const OmenMeta *meta, const OmenSe
 							column_bytes(segment, OMEN_COLUMN_TERMS)));
 	set_value(row, STATS_M, Int32GetDatum(meta->m));
 	set_value(row, STATS_EF_CONSTRUCTION, Int32GetDatum(meta->ef_construction));
+	set_value(row, STATS_REFINE, CStringGetTextDatum(omen_am_refine_name(segment->refine)));
 	describe_search(row, segment);
 	if (segment->state == OMEN_STATE_LIVE && segment->n_nodes > 0)
 		set_value(row, STATS_MEAN_DEGREE, Float8GetDatum(mean_degree(index, meta, segment)));

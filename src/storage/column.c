@@ -42,7 +42,6 @@ omen_column_shape(const OmenMeta *meta, OmenColumnId column, OmenColumnShape *sh
 			shape->body_bytes = sizeof(uint64);
 			break;
 		case OMEN_COLUMN_BYTES:
-		case OMEN_COLUMN_REFINE:
 		case OMEN_COLUMN_ATTRIBUTES:
 			shape->head_bytes = 0;
 			shape->body_bytes = OMEN_CHUNK_BYTES;
@@ -50,6 +49,11 @@ omen_column_shape(const OmenMeta *meta, OmenColumnId column, OmenColumnShape *sh
 		case OMEN_COLUMN_TERMS:
 			shape->head_bytes = 0;
 			shape->body_bytes = OMEN_TERM_LINKS * sizeof(uint32);
+			break;
+		case OMEN_COLUMN_REFINE:
+			shape->head_bytes = meta->refine_factor_bytes;
+			/* not 0 where there are no such records: a shape it has all the same */
+			shape->body_bytes = Max(meta->refine_code_bytes, 1);
 			break;
 		case OMEN_COLUMN_CENTRES:
 		case OMEN_COLUMN_SAMPLES:
@@ -109,7 +113,7 @@ omen_column_count(const OmenSegment *segment, OmenColumnId column)
 		case OMEN_COLUMN_TERMS:
 			return segment->n_terms;
 		case OMEN_COLUMN_REFINE:
-			return 0;
+			return segment->refine != 0 ? segment->n_nodes : 0;
 		case OMEN_COLUMN_ATTRIBUTES:
 			return segment->columns[column - 1].n_blocks;	/* a chunk a page */
 	}

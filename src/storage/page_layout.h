@@ -89,10 +89,11 @@ StaticAssertDecl(sizeof(OmenPageStamp) == 16, "on-disk size of OmenPageStamp");
  *	SAMPLES	routing sample		factors, node number	code
  *	BYTES	chunk of bytes		-						OMEN_CHUNK_BYTES bytes
  *	TERMS	hash of a term		-						OMEN_TERM_LINKS node numbers
+ *	REFINE	node				finer code's factors	finer code
  *	ATTRIBUTES	chunk of bytes	-						OMEN_CHUNK_BYTES bytes
  *
  * Where codes differ in length, the body of CODES, CENTRES and SAMPLES is an
- * OmenStoredRef into BYTES.
+ * OmenStoredRef into BYTES.  REFINE is there if the segment's refine is not 0.
  */
 typedef enum OmenColumnId
 {
@@ -104,7 +105,7 @@ typedef enum OmenColumnId
 	OMEN_COLUMN_SAMPLES = 6,
 	OMEN_COLUMN_BYTES = 7,
 	OMEN_COLUMN_TERMS = 8,
-	OMEN_COLUMN_REFINE = 9,		/* kept for finer codes */
+	OMEN_COLUMN_REFINE = 9,
 	OMEN_COLUMN_ATTRIBUTES = 10
 } OmenColumnId;
 
@@ -195,9 +196,10 @@ StaticAssertDecl(sizeof(OmenValuePlace) == 8, "on-disk size of OmenValuePlace");
 /*
  * Start of a row in a tail page; the codec's factors and code follow.  Where
  * codes differ in length, a uint32 with the bytes of the code stands between
- * header and factors.  If the index has attributes, an index tuple of them
- * follows the code, and a uint32 with its bytes stands before the factors, last.
- * In place of a TID that tuple has the CRC-32C of all after it.  A row too long for a page begins on a page of its own
+ * header and factors.  If the index has finer codes, that of the row follows its
+ * code: factors, then code.  If it has attributes, an index tuple of them comes
+ * last, with the CRC-32C of all that follows in place of a TID; the bytes of that
+ * tuple, a uint32, stand before the factors.  A row too long for a page begins on a page of its own
  * and goes on, without gap, on as many more as it needs.
  */
 typedef struct OmenRowHeader
@@ -260,7 +262,7 @@ typedef struct OmenSegment
 	uint8		kind;			/* OMEN_SEGMENT_* */
 	uint8		state;			/* OMEN_STATE_* */
 	uint8		n_runs;
-	uint8		unused;
+	uint8		refine;			/* OmenRefineKind of the column REFINE */
 	uint64		retire_xid;		/* FullTransactionId, when RETIRED */
 	uint32		n_blocks;		/* sum of the runs */
 	uint32		n_nodes;
@@ -302,14 +304,19 @@ typedef struct OmenMeta
 	uint16		ef_construction;
 	uint16		factor_bytes;	/* of a record's head in CODES */
 	uint32		code_bytes;		/* of its body */
-	uint32		variable_codes; /* 1 if codes differ in length: then code_bytes is that of OmenStoredRef */
+	uint16		variable_codes; /* 1 if codes differ in length: then code_bytes is that of OmenStoredRef */
+	uint16		n_attributes;	/* key columns after the vector */
 
 	/* directory */
 	uint32		end_block;		/* blocks from here on belong to nobody */
 	uint32		next_segment_id;
 	uint32		n_segments;
-	uint16		n_attributes;	/* key columns after the vector */
-	uint16		unused2;
+
+	/* written once, by the build */
+	uint8		refine;			/* OmenRefineKind, 0: no finer codes */
+	uint8		refine_factor_bytes;	/* of a record's head in REFINE */
+	uint16		refine_code_bytes;	/* of its body */
+
 	OmenSegment segments[OMEN_MAX_SEGMENTS];
 } OmenMeta;
 

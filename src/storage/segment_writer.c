@@ -163,6 +163,7 @@ plan_columns(const OmenMeta *meta, OmenSegment *segment)
 static void
 fill_descriptor(const OmenMeta *meta, const OmenSegmentContent *content, OmenSegment *segment)
 {
+	segment->refine = meta->refine;
 	segment->n_nodes = content->n_nodes;
 	segment->n_tid_entries = content->n_tid_entries;
 	segment->n_rows = content->n_rows;

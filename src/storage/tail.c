@@ -73,10 +73,16 @@ fixed_bytes(const OmenMeta *meta)
 }
 
 static inline uint32
+refine_bytes(const OmenMeta *meta)
+{
+	return meta->refine_factor_bytes + meta->refine_code_bytes;
+}
+
+static inline uint32
 row_bytes(const OmenMeta *meta, const OmenRow *row)
 {
 	return fixed_bytes(meta) + meta->factor_bytes +
-		(meta->variable_codes ? row->n_code_bytes : meta->code_bytes) +
+		(meta->variable_codes ? row->n_code_bytes : meta->code_bytes) + refine_bytes(meta) +
 		(meta->n_attributes > 0 ? row->n_attribute_bytes : 0);
 }
 
@@ -100,6 +106,7 @@ write_row(const OmenMeta *meta, char *to, const OmenRow *row)
 		to = write_bytes(to, &row->n_attribute_bytes, sizeof(uint32));
 	to = write_bytes(to, row->factors, meta->factor_bytes);
 	to = write_bytes(to, row->code, meta->variable_codes ? row->n_code_bytes : meta->code_bytes);
+	to = write_bytes(to, row->factors ? row->refine : NULL, refine_bytes(meta));
 	if (meta->n_attributes > 0)
 		write_bytes(to, row->attributes, row->n_attribute_bytes);
 }
@@ -124,7 +131,8 @@ omen_tail_parse_row(const OmenMeta *meta, const char *from, uint32 available,
 	*n_bytes = row_bytes(meta, row);
 	row->factors = from + fixed;
 	row->code = (const uint8 *) from + fixed + meta->factor_bytes;
-	row->attributes = meta->n_attributes > 0 ? (const char *) row->code + row->n_code_bytes : NULL;
+	row->refine = (const char *) row->code + row->n_code_bytes;
+	row->attributes = meta->n_attributes > 0 ? row->refine + refine_bytes(meta) : NULL;
 	return true;
 }
 
@@ -517,6 +525,7 @@ find_equal_rows(OmenTailReader *reader, uint32 n, uint32 n_bytes)
 		row->factors = from + sizeof(OmenRowHeader);
 		row->code = (const uint8 *) from + sizeof(OmenRowHeader) + meta->factor_bytes;
 		row->n_code_bytes = meta->code_bytes;
+		row->refine = (const char *) row->code + meta->code_bytes;
 		row->attributes = NULL;
 		row->n_attribute_bytes = 0;
 	}
@@ -551,7 +560,7 @@ find_rows(OmenTailReader *reader)
 {
 	const OmenPageStamp *stamp = OmenPageGetStamp(reader->page);
 	const OmenMeta *meta = reader->meta;
-	uint32		n_bytes = sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes;
+	uint32		n_bytes = omen_tail_row_bytes(meta);
 
 	reader->n_rows = 0;
 	if (stamp->column == OMEN_ROWS_CONTINUED)

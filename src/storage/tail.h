@@ -11,7 +11,7 @@
 #include "src/storage/column.h"
 
 /*
- * A row to append, or one just read.  factors and code are NULL if it has no
+ * A row to append, or one just read.  factors, code and refine are NULL if it has no
  * code.  attributes, of any alignment, is NULL in an index without.
  */
 typedef struct OmenRow
@@ -20,9 +20,18 @@ typedef struct OmenRow
 	const void *factors;
 	const uint8 *code;
 	uint32		n_code_bytes;
+	const char *refine;			/* finer code; not looked at if the index has none */
 	const char *attributes;
 	uint32		n_attribute_bytes;
 } OmenRow;
+
+/* Bytes of a row, apart from a code of variable length. */
+static inline uint32
+omen_tail_row_bytes(const OmenMeta *meta)
+{
+	return sizeof(OmenRowHeader) + meta->factor_bytes + meta->code_bytes +
+		meta->refine_factor_bytes + meta->refine_code_bytes;
+}
 
 /* Where an inserting statement is in the tail. */
 typedef struct OmenTailCursor

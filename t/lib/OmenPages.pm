@@ -165,9 +165,11 @@ sub shape
 {
 	my ($self, $column) = @_;
 	my ($factors, $code, $m) = map { $self->meta($_) } qw(factor_bytes code_bytes m);
+	my @refine = map { $self->meta($_) } qw(refine_factor_bytes refine_code_bytes);
 	my ($head, $body) = @{
 		{   CODES => [ $factors, $code ],
 			NODES => [ 0, 8 * $m ],
+			REFINE => [ $refine[0], $refine[1] || 1 ],
 			TIDS => [ 0, struct_bytes('OmenTidEntry') ],
 			DEAD => [ 0, 8 ],
 			BYTES => [ 0, define('OMEN_CHUNK_BYTES') ],
