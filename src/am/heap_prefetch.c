@@ -8,14 +8,16 @@
  * chains of several rows run side by side.  Blocks that are not in shared
  * buffers are asked of the kernel (PrefetchBuffer).
  *
- * Pages are looked at without a pin: by then a buffer may hold another page or
- * be changing, and what is read from it only decides which lines are fetched.
+ * What is read from a page, under a pin but no lock, only decides which lines
+ * are fetched: it may be changing meanwhile.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "src/am/heap_prefetch.h"
+
+#include "src/storage/page_reader.h"
 
 #include "access/htup_details.h"
 #include "storage/buf_internals.h"
@@ -28,7 +30,7 @@
 /* Of a longer tuple the processor fetches the rest by itself. */
 #define MAX_LINES 32
 
-/* The line pointer of a row, on a page that nothing holds. */
+/* The line pointer of a row; its offset may be anything. */
 static const ItemIdData *
 line_pointer(const char *page, const ItemPointerData *tid)
 {
@@ -47,29 +49,42 @@ prefetch_tuple(const char *page, const ItemIdData *line)
 		__builtin_prefetch(page + start);
 }
 
+/* The buffer of a block, on its way to the processor; InvalidBuffer if it is not in memory. */
+static Buffer
+prefetch_buffer(Relation heap, const ItemPointerData *tid)
+{
+	Buffer		buffer = PrefetchBuffer(heap, MAIN_FORKNUM, ItemPointerGetBlockNumberNoCheck(tid)).recent_buffer;
+	const char *page;
+
+	if (!BufferIsValid(buffer))
+		return InvalidBuffer;
+	page = (const char *) BufferGetBlock(buffer);
+	__builtin_prefetch(GetBufferDescriptor(buffer - 1), 1);
+	__builtin_prefetch(page);
+	__builtin_prefetch(line_pointer(page, tid));
+	return buffer;
+}
+
 void
 omen_prefetch_rows(Relation heap, const ItemPointerData *tids, int n)
 {
-	const char *pages[OMEN_PREFETCH_ROWS];
+	Buffer		buffers[OMEN_PREFETCH_ROWS];
 
 	if (RelationUsesLocalBuffers(heap) ||
 		get_tablespace_io_concurrency(heap->rd_rel->reltablespace) == 0)
 		return;					/* the latter: nobody may ask the kernel ahead */
 	n = Min(n, OMEN_PREFETCH_ROWS);
 	for (int i = 0; i < n; i++)
-	{
-		Buffer		buffer = PrefetchBuffer(heap, MAIN_FORKNUM,
-											ItemPointerGetBlockNumberNoCheck(&tids[i])).recent_buffer;
-
-		pages[i] = NULL;
-		if (!BufferIsValid(buffer))
-			continue;
-		pages[i] = (const char *) BufferGetBlock(buffer);
-		__builtin_prefetch(GetBufferDescriptor(buffer - 1), 1);
-		__builtin_prefetch(pages[i]);
-		__builtin_prefetch(line_pointer(pages[i], &tids[i]));
-	}
+		buffers[i] = prefetch_buffer(heap, &tids[i]);
 	for (int i = 0; i < n; i++)
-		if (pages[i])
-			prefetch_tuple(pages[i], line_pointer(pages[i], &tids[i]));
+	{
+		const char *page;
+
+		if (!BufferIsValid(buffers[i]) ||
+			!ReadRecentBuffer(RelationLocator(heap), MAIN_FORKNUM, ItemPointerGetBlockNumberNoCheck(&tids[i]), buffers[i]))
+			continue;
+		page = (const char *) BufferGetPage(buffers[i]);
+		prefetch_tuple(page, line_pointer(page, &tids[i]));
+		ReleaseBuffer(buffers[i]);
+	}
 }

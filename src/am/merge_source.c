@@ -81,6 +81,26 @@ omen_tid_set_has(ItemPointer tid, void *arg)
 	return bsearch(tid, set->tids, set->n, sizeof(ItemPointerData), compare_tids) != NULL;
 }
 
+/* ---- damage ---- */
+
+static void
+report_damage(const OmenMergeSource *source, const char *what, uint64 number)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("segment %u of index \"%s\" has no %s %llu",
+					source->segment->id, RelationGetRelationName(source->index), what,
+					(unsigned long long) number),
+			 errhint("Please REINDEX it.")));
+}
+
+/* Is it the place of a row in a heap? */
+static inline bool
+tid_is_valid(uint32 block, uint16 offset)
+{
+	return BlockNumberIsValid(block) && OffsetNumberIsValid(offset);
+}
+
 /* ---- tails ---- */
 
 static inline void
@@ -111,10 +131,12 @@ add_row_attributes(OmenSegmentBuilder *builder, ItemPointer tid, const OmenRow *
 }
 
 static void
-add_row(OmenSegmentBuilder *builder, const OmenRow *row)
+add_row(const OmenMergeSource *source, OmenSegmentBuilder *builder, const OmenRow *row, uint32 place)
 {
 	ItemPointerData tid;
 
+	if (!tid_is_valid(row->header.block, row->header.offset))
+		report_damage(source, "row pointer", place);
 	row_tid(row, &tid);
 	if (builder->attributes)
 		add_row_attributes(builder, &tid, row);
@@ -139,10 +161,12 @@ read_tail(OmenMergeSource *source, OmenSegmentBuilder *builder)
 	{
 		for (int i = 0; i < reader->n_rows; i++)
 		{
+			uint32		place = reader->block * OMEN_ROWS_PER_PAGE + i;
+
 			if (reader->rows[i].header.flags & OMEN_ROW_DEAD)
-				set_bit(source->dead, reader->block * OMEN_ROWS_PER_PAGE + i);
+				set_bit(source->dead, place);
 			else
-				add_row(builder, &reader->rows[i]);
+				add_row(source, builder, &reader->rows[i], place);
 		}
 		omen_tail_reader_release(reader);
 		vacuum_delay_point();
@@ -351,21 +375,12 @@ visit_entry(const OmenMergeSource *source, SegmentReader *segment, uint32 entry,
 	if (get_bit(source->dead, entry))
 		return;
 	tid_entry = read_entry(segment, entry);
+	if (!tid_is_valid(tid_entry.block, tid_entry.offset))
+		report_damage(source, "row pointer", entry);
 	ItemPointerSet(&tid, tid_entry.block, tid_entry.offset);
 	if (segment->table)
 		add_entry_attributes(segment, entry, &tid);
 	visit(arg, &tid);
-}
-
-static void
-report_damage(const OmenMergeSource *source, const char *what, uint64 number)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("segment %u of index \"%s\" has no %s %llu",
-					source->segment->id, RelationGetRelationName(source->index), what,
-					(unsigned long long) number),
-			 errhint("Please REINDEX it.")));
 }
 
 static void

@@ -48,14 +48,6 @@ static int	look_ahead = 0;
 /* In place of a buffer: a read from disk has been begun, ask for no other. */
 #define READ_BEGUN (-1)
 
-#if PG_VERSION_NUM >= 160000
-#define RelationLocator(rel) ((rel)->rd_locator)
-#define LocatorNumber(locator) ((locator).relNumber)
-#else
-#define RelationLocator(rel) ((rel)->rd_node)
-#define LocatorNumber(locator) ((locator).relNode)
-#endif
-
 static inline uint32
 recent_slot(Relation index, BlockNumber block)
 {

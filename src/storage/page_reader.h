@@ -15,6 +15,15 @@
 
 #include "src/storage/column.h"
 
+/* PostgreSQL 16 has other names for a relation's file. */
+#if PG_VERSION_NUM >= 160000
+#define RelationLocator(rel) ((rel)->rd_locator)
+#define LocatorNumber(locator) ((locator).relNumber)
+#else
+#define RelationLocator(rel) ((rel)->rd_node)
+#define LocatorNumber(locator) ((locator).relNode)
+#endif
+
 #define OMEN_READER_PINS 6
 #define OMEN_READER_COPIES 8
 
