@@ -177,7 +177,7 @@ class Filters:
         return Truth(keep, nearest(self.data.metric, self.base, self.queries, self.k, keep))
 
     def judge(self, number: int, found: list[np.ndarray]) -> dict[str, float]:
-        """recall, and the share of the queries that got as many rows as there are to give.
+        """recall, and the share of the queries that got as many rows as there are to give; of the first queries.
 
         A row that does not match, or comes twice, is not bad recall but a wrong answer: ValueError.
         """
@@ -188,8 +188,8 @@ class Filters:
             if not truth.keep[query, rows].all():
                 raise ValueError(f"query {query} got a row that does not match")
         n_found = np.array([len(rows) for rows in found])
-        places = truth.places
-        recall = self.data.recall(found, truth.answers) if places.any() else 1.0
+        places = truth.places[:len(found)]
+        recall = self.data.recall(found, truth.answers[:len(found)]) if places.any() else 1.0
         return {"recall": float(recall), "full": float((n_found >= places).mean())}
 
 

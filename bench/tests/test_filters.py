@@ -1,5 +1,6 @@
 """Filtered search: attributes, workloads, the truth, and what the figures come to."""
 
+import dataclasses
 import gzip
 import importlib.util
 import os
@@ -138,9 +139,10 @@ class ExactPeer(Peer):
         pass
 
     def prepare(self):
-        pass
+        self.asked = []
 
-    build = prepare
+    def build(self):
+        pass
 
     def prepare_filter(self):
         self.results["filter"] = {"indexes": {"all": {"seconds": 2.0, "bytes": 5000}}}
@@ -148,10 +150,11 @@ class ExactPeer(Peer):
     def filter_ways(self):
         return {"ladder": self.settings.filter.ladder, "default": (None,)}
 
-    def found_filtered(self, workload, way, ef):
+    def found_filtered(self, workload, way, ef, queries):
+        self.asked.append(len(queries))
         number = self.task.filters.workloads.index(workload)
         answers = self.task.filters.truth(number).answers
-        return [rows[rows >= 0][1 if ef == 10 else 0:] for rows in answers]
+        return [answers[query][answers[query] >= 0][1 if ef == 10 else 0:] for query in queries]
 
     def filter_speed(self, workload, way, ef, seconds):
         return {"tps": {"1": 100.0 if way == "default" else 50.0}}
@@ -162,7 +165,8 @@ class ExactPeer(Peer):
 
 class Measuring(unittest.TestCase):
     def test_best_point(self):
-        points = [{"recall": 0.9, "seconds": 1}, {"recall": 0.98, "seconds": 3}, {"recall": 0.99, "seconds": 2}]
+        points = [{"recall": recall, "seconds_a_query": seconds}
+                  for recall, seconds in ((0.9, 1), (0.98, 3), (0.99, 2))]
         self.assertIs(best_point(points, 0.97), points[2])
         self.assertIs(best_point(points[:1], 0.97), points[0])
         self.assertIs(best_point(points, 0.995), points[2])
@@ -176,8 +180,19 @@ class Measuring(unittest.TestCase):
         self.assertEqual({way: len(cells) for way, cells in ways.items()},
                          dict.fromkeys(("ladder", "default"), len(filters.workloads)))
         for cell in ways["ladder"]:
-            self.assertEqual((cell["ef_search"], cell["recall"]), (200, 1))
+            self.assertEqual((cell["ef_search"], cell["recall"], cell["queries"]), (200, 1, 20))
             self.assertLess(cell["ladder"][0]["recall"], 0.97)
+
+    def test_patience(self):
+        """With none left, one query at one point must do."""
+        filters = made()
+        settings = dataclasses.replace(SETTINGS, filter=dataclasses.replace(SETTINGS.filter, patience=-1))
+        peer = ExactPeer("exact", Task(filters.data, 1000, 1000, filters), settings)
+        Sequence([peer]).run(["filter"])
+        self.assertNotIn("error", peer.results)
+        self.assertEqual(set(peer.asked), {1})
+        for cell in peer.results["filter"]["ways"]["ladder"]:
+            self.assertEqual((cell["ef_search"], cell["queries"], len(cell["ladder"])), (10, 1, 1))
 
     def test_qdrant(self):
         for name in ("qdrant", "qdrant-int8"):

@@ -29,7 +29,7 @@ class FilterSettings:
     ladder: tuple[int, ...] = (20, 40, 80, 160, 320, 640)
     seconds: float = 1              # of each speed, or as long as all queries take once
     target: float = 0.97            # the recall that the point timed has to reach
-    patience: float = 20            # seconds of all queries once, after which the ladder ends
+    patience: float = 20            # seconds after which no more queries are asked at a point, and the ladder ends
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ class Peer(ABC):
         """The ways that the peer can answer filtered queries, each with its ladder; None: its default."""
         raise NotImplementedError
 
-    def found_filtered(self, workload: Workload, way: str, ef: int | None) -> list[np.ndarray]:
-        """Row numbers found for each query of the workload."""
+    def found_filtered(self, workload: Workload, way: str, ef: int | None, queries: range) -> list[np.ndarray]:
+        """Row numbers found for some queries of the workload."""
         raise NotImplementedError
 
     def filter_speed(self, workload: Workload, way: str, ef: int | None, seconds: float) -> dict[str, Any]:
@@ -144,7 +144,8 @@ class Peer(ABC):
         for way, ladder in self.filter_ways().items():
             points = self._filter_points(number, way, ladder)
             point = best_point(points, self.settings.filter.target)
-            seconds = max(self.settings.filter.seconds, min(point["seconds"], self.settings.filter.patience / 2))
+            once = point["seconds_a_query"] * len(workload.conditions)
+            seconds = max(self.settings.filter.seconds, min(once, self.settings.filter.patience / 2))
             point = {**point, **self.filter_speed(workload, way, point["ef_search"], seconds), "ladder": points}
             self.results["filter"].setdefault("ways", {}).setdefault(way, []).append(
                 {"kind": workload.kind, "selectivity": workload.selectivity, **point})
@@ -156,16 +157,26 @@ class Peer(ABC):
         filters = self.task.filters
         points = []
         for ef in ladder:
-            start = time.perf_counter()
-            found = self.found_filtered(filters.workloads[number], way, ef)
-            seconds = time.perf_counter() - start
+            seconds, found = self._filter_pass(filters.workloads[number], way, ef)
             try:
-                points.append({"ef_search": ef, "seconds": seconds, **filters.judge(number, found)})
+                points.append({"ef_search": ef, "queries": len(found), "seconds_a_query": seconds / len(found),
+                               **filters.judge(number, found)})
             except ValueError as error:
                 raise PeerError(f"{way}, {filters.workloads[number].title}: {error}") from error
             if seconds > self.settings.filter.patience:
                 break
         return points
+
+    def _filter_pass(self, workload: Workload, way: str, ef: int | None) -> tuple[float, list[np.ndarray]]:
+        """Seconds, and the rows of all queries, or of the first ones; twice as many are asked each time."""
+        found: list[np.ndarray] = []
+        start = time.perf_counter()
+        while len(found) < len(workload.conditions):
+            end = min(2 * len(found) + 1, len(workload.conditions))
+            found += self.found_filtered(workload, way, ef, range(len(found), end))
+            if time.perf_counter() - start > self.settings.filter.patience:
+                break
+        return time.perf_counter() - start, found
 
     # --- writes ---
 
@@ -183,5 +194,5 @@ def best_point(points: list[dict[str, Any]], target: float) -> dict[str, Any]:
     """The fastest of those with the recall; without any, the one of most recall."""
     enough = [point for point in points if point["recall"] >= target]
     if enough:
-        return min(enough, key=lambda point: point["seconds"])
+        return min(enough, key=lambda point: point["seconds_a_query"])
     return max(points, key=lambda point: point["recall"])

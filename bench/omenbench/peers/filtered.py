@@ -79,11 +79,11 @@ class FilteredTable:
                 f" ORDER BY v {self.operator} (SELECT v FROM queries WHERE id = {query}) LIMIT {self.k};\n"
                 for query, conditions in enumerate(workload.conditions)]
 
-    def found(self, workload: Workload) -> list[np.ndarray]:
-        found: list[list[int]] = [[] for _ in workload.conditions]
-        for query, row in self.db.execute("".join(self.queries(workload))):
+    def found(self, workload: Workload, queries: range) -> list[np.ndarray]:
+        found: dict[int, list[int]] = {query: [] for query in queries}
+        for query, row in self.db.execute("".join(self.queries(workload)[query] for query in queries)):
             found[int(query)].append(int(row))
-        return [np.array(rows, np.int64) for rows in found]
+        return [np.array(rows, np.int64) for rows in found.values()]
 
     def plans(self, workload: Workload) -> dict[str, int]:
         """How many queries are answered by which scan."""

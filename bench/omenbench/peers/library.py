@@ -92,12 +92,12 @@ class LibraryPeer(Peer):
     def filter_ways(self) -> dict[str, tuple[int | None, ...]]:
         return dict.fromkeys(ENGINES[self.name][0].ways, self.settings.filter.ladder)
 
-    def found_filtered(self, workload: Workload, way: str, ef: int | None) -> list[np.ndarray]:
-        return self._ask("found_filtered", workload, way, ef)
+    def found_filtered(self, workload: Workload, way: str, ef: int | None, queries: range) -> list[np.ndarray]:
+        self._ask("ask_filtered", workload, way, ef)
+        return self._ask("found_filtered", queries)
 
     def filter_speed(self, workload: Workload, way: str, ef: int | None, seconds: float) -> dict[str, Any]:
-        """Asked again for the rows found, as the way and ef are set by that."""
-        self._ask("found_filtered", workload, way, ef)
+        self._ask("ask_filtered", workload, way, ef)
         return {"tps": {str(clients): self._ask("filtered_speed", clients, seconds)
                         for clients in self.settings.clients if clients == 1 or ENGINES[self.name][0].concurrent}}
 
@@ -184,15 +184,18 @@ class _Worker:
         self.filtered.build_filtered(base, columns, self.settings.processes)
         return {"seconds": time.perf_counter() - start, "bytes": self.filtered.size()}
 
-    def found_filtered(self, workload: Workload, way: str, ef: int | None) -> list[np.ndarray]:
+    def ask_filtered(self, workload: Workload, way: str, ef: int | None) -> None:
+        """What the next two are about."""
         self.filtered.set_way(way)
         self.filtered.set_ef(ef)
         self.filtered_queries = [self.filtered.filtered_query(vector, conditions)
                                  for vector, conditions in zip(self.vectors, workload.conditions)]
-        return [self.filtered.ids(self.filtered.search(query, self.settings.k)) for query in self.filtered_queries]
+
+    def found_filtered(self, queries: range) -> list[np.ndarray]:
+        return [self.filtered.ids(self.filtered.search(self.filtered_queries[query], self.settings.k))
+                for query in queries]
 
     def filtered_speed(self, clients: int, seconds: float) -> float:
-        """Queries a second with the workload, the way and the ef of found_filtered()."""
         return speed(lambda query: self.filtered.search(query, self.settings.k), self.filtered_queries, clients,
                      seconds)
 

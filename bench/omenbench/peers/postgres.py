@@ -211,9 +211,9 @@ class PostgresPeer(Peer):
         settings = {} if ef is None else {self.method.setting: str(ef)}
         self.filtered.use(self.method.ways[way], {**self.method.session, **settings})
 
-    def found_filtered(self, workload: Workload, way: str, ef: int | None) -> list[np.ndarray]:
+    def found_filtered(self, workload: Workload, way: str, ef: int | None, queries: range) -> list[np.ndarray]:
         self._use(way, ef)
-        return self.filtered.found(workload)
+        return self.filtered.found(workload, queries)
 
     def filter_speed(self, workload: Workload, way: str, ef: int | None, seconds: float) -> dict[str, Any]:
         self._use(way, ef)
