@@ -25,6 +25,7 @@
 #include "src/am/scan_segment.h"
 #include "src/graph/graph_build.h"
 #include "src/storage/metapage.h"
+#include "src/storage/tail.h"
 
 #include "access/genam.h"
 #include "optimizer/cost.h"
@@ -44,8 +45,10 @@
 #define NEXT_BYTES_PER_COST 100.0
 #define ROW_COST 120.0
 
-/* A row of a tail whose attributes are tested. */
-#define TEST_COST 30.0
+/* A row of a tail whose attributes are tested; and the bytes that they take there, about. */
+#define TEST_COST 8.0
+#define ATTRIBUTES_BYTES 20
+#define ATTRIBUTE_BYTES 12
 /* Of those that finer codes are looked at for: rows that leave, and some that do not. */
 #define REFINES_PER_ROW 1.5
 
@@ -107,7 +110,10 @@ segment_cost(const Request *request, const OmenSegment *segment, bool *exact)
 static double
 tail_cost(const Request *request, const OmenSegment *tail, double bytes)
 {
-	double		n_rows = (double) tail->n_blocks * OMEN_PAGE_CAPACITY / bytes;
+	const OmenMeta *meta = request->meta;
+	double		row_bytes = omen_tail_row_bytes(meta) +
+		(meta->n_attributes > 0 ? ATTRIBUTES_BYTES + meta->n_attributes * ATTRIBUTE_BYTES : 0);
+	double		n_rows = (double) tail->n_blocks * OMEN_PAGE_CAPACITY / row_bytes;
 	double		distance = request->has_query ? NEXT_DISTANCE_COST + bytes / NEXT_BYTES_PER_COST : 0;
 
 	return n_rows * ((request->share < 1 ? TEST_COST : 0) + request->share * distance);
@@ -146,7 +152,6 @@ row_cost(const Request *request, bool exact)
 {
 	double		bytes = request->meta->factor_bytes + request->meta->code_bytes;
 	double		distances = exact ? 0 : Min(DISTANCES_PER_CANDIDATE / request->share, MOST_DISTANCES_PER_ROW);
-
 	double		refining = request->meta->refine == OMEN_REFINE_NONE ? 0 :
 		REFINES_PER_ROW * (DISTANCE_COST + refine_bytes(request->meta) / BYTES_PER_COST);
 
