@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
+#include "src/am/am_bitmap.h"
 #include "src/am/am_range.h"
 #include "src/kernels/kernels.h"
 
@@ -84,6 +85,7 @@ _PG_init(void)
 	simd_define();
 	omen_am_init();
 	omen_range_init();
+	omen_bitmap_init();
 	omen_recall_init();
 
 	/* After all settings are defined: what is left under our names is a typo. */

@@ -9,6 +9,7 @@
 #define OMEN_AM_H
 
 #include "src/filter/attribute.h"
+#include "src/filter/row_bitmap.h"
 #include "src/quant/quant.h"
 #include "src/storage/page_layout.h"
 
@@ -167,11 +168,14 @@ extern void omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop
 								 Selectivity *indexSelectivity, double *indexCorrelation,
 								 double *indexPages);
 extern bool omen_am_is_index(const IndexOptInfo *index);
+extern void omen_am_bitmap_cost(PlannerInfo *root, IndexPath *path, Selectivity share,
+								Cost *startup, Cost *run);
 extern bool omen_am_validate(Oid opclassoid);
 extern IndexScanDesc omen_am_beginscan(Relation index, int nkeys, int norderbys);
 extern void omen_am_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
 extern bool omen_am_gettuple(IndexScanDesc scan, ScanDirection dir);
 extern void omen_am_endscan(IndexScanDesc scan);
+extern void omen_am_restrict(IndexScanDesc scan, const OmenRowBitmap *rows);
 
 /* ---- maintenance (am_maintain.c) ---- */
 

@@ -52,6 +52,14 @@
 /* Of those that finer codes are looked at for: rows that leave, and some that do not. */
 #define REFINES_PER_ROW 1.5
 
+/*
+ * A row of a bitmap that is made ready for looking up; a TID looked up, which is
+ * charged twice what it takes: the other plan is a sort of rows, whose pages the
+ * planner takes to be on disk while they are mostly not.
+ */
+#define BITMAP_ROW_COST 10.0
+#define BITMAP_TID_COST 0.8
+
 /* Distances that a search computes for each candidate that it keeps, and at least. */
 #define DISTANCES_PER_CANDIDATE 10.0
 #define LEAST_CANDIDATES 16.0
@@ -216,6 +224,22 @@ omen_am_is_index(const IndexOptInfo *index)
 	return index->amcostestimate == (void (*) ()) omen_am_costestimate;
 }
 
+/* The metapage of an index that the planner knows. */
+static void
+read_meta(const IndexOptInfo *index, OmenMeta *meta)
+{
+	Relation	relation;
+
+	meta->n_segments = 0;
+	meta->factor_bytes = meta->code_bytes = 0;
+	meta->refine = meta->refine_factor_bytes = meta->refine_code_bytes = 0;
+	if (index->hypothetical)
+		return;
+	relation = index_open(index->indexoid, NoLock);
+	omen_meta_read(relation, meta);
+	index_close(relation, NoLock);
+}
+
 void
 omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 					 Cost *indexStartupCost, Cost *indexTotalCost,
@@ -225,7 +249,6 @@ omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	IndexOptInfo *index = path->indexinfo;
 	OmenMeta	meta;
 	Request		request = {.meta = &meta};
-	Relation	relation;
 	bool		exact;
 
 	*indexCorrelation = 0;
@@ -239,15 +262,7 @@ omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		return;
 	}
 
-	meta.n_segments = 0;
-	meta.factor_bytes = meta.code_bytes = 0;
-	meta.refine = meta.refine_factor_bytes = meta.refine_code_bytes = 0;
-	if (!index->hypothetical)
-	{
-		relation = index_open(index->indexoid, NoLock);
-		omen_meta_read(relation, &meta);
-		index_close(relation, NoLock);
-	}
+	read_meta(index, &meta);
 	*indexSelectivity = index_share(root, path);
 	request.has_query = has_query(path);
 	request.share = attribute_share(root, path);
@@ -255,4 +270,25 @@ omen_am_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	*indexTotalCost = *indexStartupCost +
 		*indexSelectivity * index->rel->tuples *
 		(row_cost(&request, exact) * cpu_operator_cost + cpu_index_tuple_cost);
+}
+
+/*
+ * What the index's part of a search costs if it looks among the rows of a
+ * bitmap only, a share of the table: before its first row, and after it.
+ */
+void
+omen_am_bitmap_cost(PlannerInfo *root, IndexPath *path, Selectivity share, Cost *startup, Cost *run)
+{
+	double		n_rows = share * path->indexinfo->rel->tuples;
+	OmenMeta	meta;
+	Request		request = {.meta = &meta, .has_query = true};
+	bool		exact;
+
+	read_meta(path->indexinfo, &meta);
+	request.share = Max(share * attribute_share(root, path), LEAST_SHARE);
+	*startup = round_cost(&request, &exact) + n_rows * BITMAP_ROW_COST;
+	for (uint32 i = 0; i < meta.n_segments; i++)
+		*startup += meta.segments[i].n_tid_entries * BITMAP_TID_COST;
+	*startup *= cpu_operator_cost;
+	*run = index_share(root, path) * n_rows * (row_cost(&request, exact) * cpu_operator_cost + cpu_index_tuple_cost);
 }

@@ -87,6 +87,7 @@ typedef struct OmenScan
 	OmenSearch *searches[OMEN_MAX_SEGMENTS];	/* made when first needed */
 
 	OmenAttributes *attributes; /* NULL: the index has none */
+	const OmenRowBitmap *rows;		/* those wanted; NULL: all */
 	OmenFilter *filter;			/* NULL: all rows pass */
 	bool		wants_vectors;	/* no condition that the vector be NULL */
 	bool		wants_nulls;	/* no condition that it be not */
@@ -169,6 +170,13 @@ omen_am_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, in
 	state->n_waiting = 0;
 	state->waiting_capacity = 0;
 	state->list_left = 0;
+}
+
+/* From the next rescan on, only rows of a set are wanted, which must live as long; NULL: all. */
+void
+omen_am_restrict(IndexScanDesc scan, const OmenRowBitmap *rows)
+{
+	((OmenScan *) scan->opaque)->rows = rows;
 }
 
 void
@@ -291,7 +299,7 @@ static void
 prepare_filter(IndexScanDesc scan, OmenScan *state)
 {
 	state->filter = omen_filter_create(scan->indexRelation, state->attributes, scan->keyData,
-									   scan->numberOfKeys);
+									   scan->numberOfKeys, state->rows);
 	state->wants_vectors = state->wants_nulls = true;
 	for (int i = 0; i < scan->numberOfKeys; i++)
 	{

@@ -291,7 +291,7 @@ block_passing(OmenScanSegment *scan, uint32 block)
 	uint32		n = Min(scan->segment->n_nodes - first, 64);
 	uint64		passing = omen_segment_filter_passing(scan->filter, first, n);
 
-	if (scan->segment->n_tid_entries == scan->segment->n_nodes)
+	if (scan->segment->n_tid_entries == scan->segment->n_nodes || scan->filter->has_marks)
 		return passing;
 	for (uint32 i = 0; i < n; i++)
 	{

@@ -129,7 +129,8 @@ read_page(OmenScanTail *scan, OmenTailReader *reader, RowBatch *batch)
 
 		if (row->header.flags & OMEN_ROW_DEAD)
 			continue;
-		if (scan->filter && !omen_filter_passes(scan->filter, row->attributes, row->n_attribute_bytes))
+		if (scan->filter && !omen_filter_passes(scan->filter, row->header.block, row->header.offset,
+												row->attributes, row->n_attribute_bytes))
 			continue;
 		scan->n_matching += !scan->read;
 		if (row->header.flags & (OMEN_ROW_NULL | OMEN_ROW_UNDIRECTED))

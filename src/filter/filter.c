@@ -65,6 +65,7 @@ struct OmenFilter
 	const OmenAttributes *attributes;
 	MemoryContext context;
 	MemoryContext scratch;		/* for operators, reset after each row or value */
+	const OmenRowBitmap *rows;		/* NULL: all */
 	bool		empty;
 	int			n;
 	Condition	conditions[FLEXIBLE_ARRAY_MEMBER];
@@ -187,11 +188,30 @@ set_operator(Condition *condition, Relation index, const OmenAttribute *attribut
 	}
 }
 
+static OmenFilter *
+make_filter(const OmenAttributes *attributes, int n_keys)
+{
+	OmenFilter *filter = palloc0(offsetof(OmenFilter, conditions) + n_keys * sizeof(Condition));
+
+	filter->attributes = attributes;
+	filter->context = CurrentMemoryContext;
+	filter->scratch = AllocSetContextCreate(CurrentMemoryContext, "omenvec filter",
+											ALLOCSET_DEFAULT_SIZES);
+	return filter;
+}
+
 OmenFilter *
-omen_filter_create(Relation index, const OmenAttributes *attributes, ScanKey keys, int n_keys)
+omen_filter_create(Relation index, const OmenAttributes *attributes, ScanKey keys, int n_keys,
+				   const OmenRowBitmap *rows)
 {
 	OmenFilter *filter = NULL;
 
+	if (rows)
+	{
+		filter = make_filter(attributes, n_keys);
+		filter->rows = rows;
+		filter->empty = rows->n_blocks == 0;
+	}
 	for (int i = 0; i < n_keys; i++)
 	{
 		ScanKey		key = &keys[i];
@@ -200,13 +220,7 @@ omen_filter_create(Relation index, const OmenAttributes *attributes, ScanKey key
 		if (key->sk_attno < 2)
 			continue;
 		if (filter == NULL)
-		{
-			filter = palloc0(offsetof(OmenFilter, conditions) + n_keys * sizeof(Condition));
-			filter->attributes = attributes;
-			filter->context = CurrentMemoryContext;
-			filter->scratch = AllocSetContextCreate(CurrentMemoryContext, "omenvec filter",
-													ALLOCSET_DEFAULT_SIZES);
-		}
+			filter = make_filter(attributes, n_keys);
 		condition = &filter->conditions[filter->n++];
 		condition->attribute = key->sk_attno - 2;
 		if (key->sk_flags & SK_SEARCHNULL)
@@ -261,13 +275,19 @@ row_passes(const OmenFilter *filter, const Datum *values, const bool *isnull)
 }
 
 bool
-omen_filter_passes(OmenFilter *filter, const char *packed, uint32 n_bytes)
+omen_filter_passes(OmenFilter *filter, BlockNumber block, OffsetNumber offset,
+				   const char *packed, uint32 n_bytes)
 {
-	MemoryContext old_context = MemoryContextSwitchTo(filter->scratch);
+	MemoryContext old_context;
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnull[INDEX_MAX_KEYS];
 	bool		passes;
 
+	if (filter->rows && !omen_row_bitmap_contains(filter->rows, block, offset))
+		return false;
+	if (filter->n == 0)
+		return true;
+	old_context = MemoryContextSwitchTo(filter->scratch);
 	if (!omen_attributes_unpack(filter->attributes, packed, n_bytes, values, isnull))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
@@ -588,17 +608,29 @@ add_condition(OmenSegmentFilter *segment_filter, const OmenFilter *filter, const
 	segment_filter->sets[segment_filter->n_sets++] = set;
 }
 
-/* Turn a filter into ranks of a segment; memory comes from the current context. */
-void
-omen_segment_filter_open(OmenSegmentFilter *segment_filter, OmenFilter *filter, Relation index,
-						 const OmenMeta *meta, const OmenSegment *segment,
-						 const OmenResident *resident)
+/* Does an entry pass the sets from the given one on? */
+static inline bool
+passes_from(OmenSegmentFilter *segment_filter, int first, uint32 entry)
+{
+	for (int i = first; i < segment_filter->n_sets; i++)
+		if (!set_contains(&segment_filter->sets[i],
+						  omen_attribute_rank(&segment_filter->reader, segment_filter->attributes[i], entry)))
+			return false;
+	return true;
+}
+
+static bool
+passes_sets(void *segment_filter, uint32 entry)
+{
+	return passes_from(segment_filter, 0, entry);
+}
+
+/* Sets of ranks, one for each attribute that has a condition. */
+static void
+open_sets(OmenSegmentFilter *segment_filter, OmenFilter *filter, Relation index,
+		  const OmenMeta *meta, const OmenSegment *segment, const OmenResident *resident)
 {
 	omen_attribute_reader_open(&segment_filter->reader, index, meta, segment, resident, filter->attributes);
-	segment_filter->n_sets = 0;
-	segment_filter->share = 1;
-	segment_filter->n_most = 0;
-	segment_filter->tests = NULL;
 	for (int i = 0; i < filter->n; i++)
 		add_condition(segment_filter, filter, &filter->conditions[i]);
 	for (int i = 0; i < segment_filter->n_sets; i++)
@@ -608,6 +640,26 @@ omen_segment_filter_open(OmenSegmentFilter *segment_filter, OmenFilter *filter, 
 	}
 	sort_sets(segment_filter);
 	segment_filter->n_most = segment_filter->sets[0].n_entries;
+}
+
+/* Turn a filter into ranks or marks of a segment; memory comes from the current context. */
+void
+omen_segment_filter_open(OmenSegmentFilter *segment_filter, OmenFilter *filter, Relation index,
+						 const OmenMeta *meta, const OmenSegment *segment,
+						 const OmenResident *resident)
+{
+	memset(segment_filter, 0, sizeof(*segment_filter));
+	segment_filter->share = 1;
+	if (filter->n > 0)
+		open_sets(segment_filter, filter, index, meta, segment, resident);
+	if (filter->rows)
+	{
+		omen_segment_rows_mark(&segment_filter->rows, filter->rows, index, meta, segment, resident,
+							   filter->n > 0 ? passes_sets : NULL, segment_filter);
+		segment_filter->has_marks = true;
+		segment_filter->n_most = segment_filter->rows.n_rows;
+		segment_filter->share = (double) segment_filter->n_most / Max(segment->n_rows, 1);
+	}
 	omen_attribute_reader_release(&segment_filter->reader);
 }
 
@@ -629,7 +681,7 @@ omen_segment_filter_prepare_tests(OmenSegmentFilter *segment_filter)
 {
 	const OmenAttributeReader *reader = &segment_filter->reader;
 
-	if (reader->copy == NULL || segment_filter->tests != NULL)
+	if (segment_filter->has_marks || reader->copy == NULL || segment_filter->tests != NULL)
 		return;
 	segment_filter->tests = palloc0(segment_filter->n_sets * sizeof(OmenRankTest));
 	for (int i = 0; i < segment_filter->n_sets; i++)
@@ -655,20 +707,11 @@ omen_segment_filter_release(OmenSegmentFilter *segment_filter)
 	omen_attribute_reader_release(&segment_filter->reader);
 }
 
-/* Does an entry pass the sets from the given one on? */
-static inline bool
-passes_from(OmenSegmentFilter *segment_filter, int first, uint32 entry)
-{
-	for (int i = first; i < segment_filter->n_sets; i++)
-		if (!set_contains(&segment_filter->sets[i],
-						  omen_attribute_rank(&segment_filter->reader, segment_filter->attributes[i], entry)))
-			return false;
-	return true;
-}
-
 bool
 omen_segment_filter_passes(OmenSegmentFilter *segment_filter, uint32 entry)
 {
+	if (segment_filter->has_marks)
+		return omen_segment_rows_contain(&segment_filter->rows, entry);
 	return passes_from(segment_filter, 0, entry);
 }
 
@@ -728,6 +771,8 @@ omen_segment_filter_passing(OmenSegmentFilter *segment_filter, uint32 entry, uin
 	OmenAttributeReader *reader = &segment_filter->reader;
 	uint64		bits = n < 64 ? (UINT64CONST(1) << n) - 1 : PG_UINT64_MAX;
 
+	if (segment_filter->has_marks)
+		return bits & segment_filter->rows.marks[entry / 64];
 	for (int i = 0; i < segment_filter->n_sets && bits != 0; i++)
 	{
 		int			attribute = segment_filter->attributes[i];
@@ -819,9 +864,12 @@ uint32
 omen_segment_filter_nodes(OmenSegmentFilter *segment_filter, uint32 **nodes)
 {
 	const OmenRankSet *set = &segment_filter->sets[0];
-	uint32		n_nodes = segment_filter->reader.segment->n_nodes;
+	uint32		n_nodes;
 	NodeList	list = {.ascending = true};
 
+	if (segment_filter->has_marks)
+		return omen_segment_rows_nodes(&segment_filter->rows, nodes);
+	n_nodes = segment_filter->reader.segment->n_nodes;
 	list.nodes = palloc_extended(Max(set->n_entries, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 	if (set->n_entries > n_nodes / BITMAP_SHARE)
 		list.bitmap = palloc_extended((n_nodes / 64 + 1) * sizeof(uint64), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
@@ -836,6 +884,20 @@ omen_segment_filter_nodes(OmenSegmentFilter *segment_filter, uint32 **nodes)
 	return list.n;
 }
 
+/* Some of the nodes marked, from all over the segment. */
+static uint32
+sample_marked(const OmenSegmentFilter *segment_filter, uint32 *nodes, uint32 n)
+{
+	uint32	   *all;
+	uint32		n_all = omen_segment_rows_nodes(&segment_filter->rows, &all);
+
+	n = Min(n, n_all);
+	for (uint32 i = 0; i < n; i++)
+		nodes[i] = all[(uint64) i * n_all / n];
+	pfree(all);
+	return n;
+}
+
 uint32
 omen_segment_filter_sample(OmenSegmentFilter *segment_filter, uint32 *nodes, uint32 n)
 {
@@ -846,6 +908,8 @@ omen_segment_filter_sample(OmenSegmentFilter *segment_filter, uint32 *nodes, uin
 	uint64		n_before = 0;	/* postings of the ranges before */
 	uint32		n_found = 0;
 
+	if (segment_filter->has_marks)
+		return sample_marked(segment_filter, nodes, n);
 	for (uint32 r = 0; r < set->n_ranges; r++)
 	{
 		uint32		start;

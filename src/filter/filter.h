@@ -9,6 +9,7 @@
 #define OMEN_FILTER_H
 
 #include "src/filter/attribute_reader.h"
+#include "src/filter/segment_rows.h"
 
 #include "access/skey.h"
 
@@ -18,20 +19,21 @@ typedef struct OmenFilter OmenFilter;
 
 /*
  * The filter of a scan, in the current memory context: keys on attributes,
- * ANDed; keys on the vector are left out.  NULL if there are none.  The keys
- * must live as long.
+ * ANDed, and that a row be in a set, if that is not NULL; keys on the vector are
+ * left out.  NULL if there are none.  Keys and set must live as long.
  */
 extern OmenFilter *omen_filter_create(Relation index, const OmenAttributes *attributes,
-									  ScanKey keys, int n_keys);
+									  ScanKey keys, int n_keys, const OmenRowBitmap *rows);
 
 /* No row can pass: a condition compares with NULL, or contradicts another. */
 extern bool omen_filter_is_empty(const OmenFilter *filter);
 
 /*
- * Does a row with these attributes, packed, pass?  Errors if the bytes are
- * damaged, and those of the operators.
+ * Does a row with this TID and these attributes, packed, pass?  Errors if the
+ * bytes are damaged, and those of the operators.
  */
-extern bool omen_filter_passes(OmenFilter *filter, const char *packed, uint32 n_bytes);
+extern bool omen_filter_passes(OmenFilter *filter, BlockNumber block, OffsetNumber offset,
+							   const char *packed, uint32 n_bytes);
 
 /* ---- rows of a segment ---- */
 
@@ -60,9 +62,11 @@ typedef struct OmenRankTest
 	const uint8 *passing;		/* ... or for each rank whether it passes */
 } OmenRankTest;
 
-/* A filter turned into ranks of one segment. */
+/* A filter turned into ranks of one segment; or, if it has a set of rows, into marks. */
 typedef struct OmenSegmentFilter
 {
+	bool		has_marks;
+	OmenSegmentRows rows;
 	OmenAttributeReader reader;
 	int			n_sets;			/* of attributes with a condition, fewest entries first */
 	int			attributes[INDEX_MAX_KEYS];
