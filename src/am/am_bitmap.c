@@ -253,17 +253,17 @@ begin_search(IndexScanState *search)
 static void
 restrict_search(BitmapFilterState *state)
 {
-	Relation	table = state->search->ss.ss_currentRelation;
+	IndexScanDesc scan = begin_search(state->search);
 	Node	   *result = MultiExecProcNode(state->bitmap);
 	MemoryContext old_context = MemoryContextSwitchTo(state->context);
-	TIDBitmap  *bitmap = (TIDBitmap *) result;
+	OmenRowBitmap *rows;
 
 	if (result == NULL || !IsA(result, TIDBitmap))
 		elog(ERROR, "unrecognized result from subplan");
-	omen_am_restrict(begin_search(state->search),
-					 omen_row_bitmap_create(bitmap, RelationGetNumberOfBlocks(table)));
+	rows = omen_row_bitmap_create((TIDBitmap *) result, RelationGetNumberOfBlocks(scan->heapRelation));
 	MemoryContextSwitchTo(old_context);
-	tbm_free(bitmap);
+	tbm_free((TIDBitmap *) result);
+	omen_am_restrict(scan, rows);
 	state->restricted = true;
 }
 

@@ -106,7 +106,7 @@ omen_rank_test(const OmenRankTest *test, uint32 entry)
 	return rank <= test->length && (test->passing == NULL || test->passing[rank]);
 }
 
-/* The same of n entries from the given one on, n <= 64: a bit for each. */
+/* The same of n entries from the given one on, a multiple of 64, n <= 64: a bit for each. */
 extern uint64 omen_segment_filter_passing(OmenSegmentFilter *segment_filter, uint32 entry, uint32 n);
 
 /* Some of the nodes with an entry that passes, at most n, from all over the segment; returns how many. */
