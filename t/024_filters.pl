@@ -47,15 +47,21 @@ $node->safe_psql('postgres', qq{
 	ANALYZE items;
 });
 
+# How plans look, and what makes the planner choose them.
+my $ATTRIBUTES = { plan => 'Index Scan using %s_v.*Index Cond', settings => '', name => 'a condition of the index' };
+my $BITMAP = { plan => 'OmenBitmapFilter.*Index Scan using %s_v.*Bitmap Index Scan', settings => 'SET cpu_operator_cost = 0;',
+	name => 'a bitmap' };
+
 # Of a condition and some queries: recall, and how many got too few rows or in wrong order.
 sub recall_of
 {
-	my ($table, $condition, $whence) = @_;
+	my ($table, $condition, $whence, $by) = @_;
+	my $plan = sprintf $by->{plan}, $table;
 	my $nearest = "SELECT v <=> q.v AS d FROM $table WHERE $condition ORDER BY v <=> q.v LIMIT $K";
-	my $settings = 'SET enable_sort = off; SET enable_seqscan = off;';
+	my $settings = "SET enable_sort = off; SET enable_seqscan = off; $by->{settings}";
 
 	like($node->safe_psql('postgres', "$settings EXPLAIN " . ($nearest =~ s/q\.v/(SELECT v FROM queries LIMIT 1)/gr)),
-		qr/Index Scan using ${table}_v.*Index Cond/s, "$condition: a condition of the index");
+		qr/$plan/s, "$condition: $by->{name}");
 	return split / /, $node->safe_psql('postgres', qq{
 		CREATE TEMP TABLE truth AS
 		SELECT q.id, count(*) AS n, max(d) AS farthest FROM queries AS q,
@@ -72,8 +78,8 @@ sub recall_of
 
 sub recall_is_good
 {
-	my ($table, $kind, $condition, $whence) = @_;
-	my ($recall, $bad) = recall_of($table, $condition, $whence);
+	my ($table, $kind, $condition, $whence, $by) = @_;
+	my ($recall, $bad) = recall_of($table, $condition, $whence, $by // $ATTRIBUTES);
 
 	is($bad, 0, "$kind, $condition: every query gets its rows, nearest first");
 	cmp_ok($recall, '>=', $FLOOR, "$kind, $condition: recall");
@@ -97,6 +103,26 @@ sub measure
 }
 
 measure('items');
+
+# The same by indexes beside that of the vectors, whose bitmaps are the filter.
+$node->safe_psql('postgres', q{
+	CREATE TABLE beside AS SELECT * FROM items;
+	CREATE INDEX beside_v ON beside USING omenhnsw (v vector_cosine_ops);
+	CREATE INDEX ON beside (anyhow);
+	CREATE INDEX ON beside (place);
+	CREATE INDEX ON beside USING gin (tags);
+	ANALYZE beside;
+});
+foreach my $share (0.001, 0.01, 0.05)
+{
+	my $rows = int($share * $n + 0.5);
+
+	recall_is_good('beside', 'uncorrelated', "anyhow < $rows", 'anywhere', $BITMAP);
+	recall_is_good('beside', 'correlated', "place < $rows", 'there', $BITMAP);
+	recall_is_good('beside', 'adversely correlated', 'place >= ' . ($n - $rows), 'there', $BITMAP);
+	recall_is_good('beside', 'either', "place < $rows OR anyhow < $rows", 'anywhere', $BITMAP);
+	recall_is_good('beside', 'both', "tags @> '{t3}' AND place >= " . ($n - 2 * $rows), 'there', $BITMAP);
+}
 
 # ---- rows that come, change and go ----
 

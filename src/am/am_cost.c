@@ -53,12 +53,13 @@
 #define REFINES_PER_ROW 1.5
 
 /*
- * A row of a bitmap that is made ready for looking up; a TID looked up, which is
- * charged twice what it takes: the other plan is a sort of rows, whose pages the
- * planner takes to be on disk while they are mostly not.
+ * A TID looked up in a bitmap, charged twice what it takes: the other plan is a
+ * sort of rows, whose pages the planner takes to be on disk while they mostly
+ * are not.  A search among the rows found, as a share of what its distances
+ * would cost one by one: most are listed, so that memory is asked for ahead.
  */
-#define BITMAP_ROW_COST 10.0
 #define BITMAP_TID_COST 0.8
+#define BITMAP_SEARCH_SHARE 0.5
 
 /* Distances that a search computes for each candidate that it keeps, and at least. */
 #define DISTANCES_PER_CANDIDATE 10.0
@@ -286,7 +287,7 @@ omen_am_bitmap_cost(PlannerInfo *root, IndexPath *path, Selectivity share, Cost 
 
 	read_meta(path->indexinfo, &meta);
 	request.share = Max(share * attribute_share(root, path), LEAST_SHARE);
-	*startup = round_cost(&request, &exact) + n_rows * BITMAP_ROW_COST;
+	*startup = round_cost(&request, &exact) * BITMAP_SEARCH_SHARE;
 	for (uint32 i = 0; i < meta.n_segments; i++)
 		*startup += meta.segments[i].n_tid_entries * BITMAP_TID_COST;
 	*startup *= cpu_operator_cost;
