@@ -721,7 +721,7 @@ omen_maintain_now(Relation index, bool full)
 	omen_extent_reclaim(index, true);
 	omen_meta_read(index, meta);
 	if (directory_has_room(index, meta))
-		(void) seal_tails(index, meta, 1, OMEN_MAX_SEGMENTS, true);
+		(void) seal_tails(index, meta, 1, OMEN_MAX_SEGMENTS, !full);
 	omen_maintain_unlock(index, OMEN_LOCK_SEAL);
 
 	omen_meta_read(index, meta);
