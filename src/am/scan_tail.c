@@ -159,6 +159,7 @@ read_tail(OmenScanTail *scan, float limit)
 	scan->limit_before = scan->limit;
 	scan->limit = limit;
 	omen_tail_reader_init(reader, scan->index, scan->meta, scan->segment);
+	reader->copies = scan->filter != NULL;
 	while (omen_tail_reader_next(reader))
 	{
 		read_page(scan, reader, &batch);

@@ -469,9 +469,11 @@ omen_tail_reader_init(OmenTailReader *reader, Relation index,
 	reader->meta = meta;
 	reader->tail = tail;
 	reader->exclusive = false;
+	reader->copies = false;
 	reader->strategy = NULL;
 	reader->next_block = 0;
 	reader->buffer = InvalidBuffer;
+	reader->copy = NULL;
 	reader->n_rows = 0;
 	reader->long_row = NULL;
 	reader->long_row_bytes = 0;
@@ -574,6 +576,14 @@ find_rows(OmenTailReader *reader)
 	reader->n_rows = stamp->n_records;
 }
 
+static void
+copy_page(OmenTailReader *reader)
+{
+	if (reader->copy == NULL)
+		reader->copy = palloc(BLCKSZ);
+	reader->page = memcpy(reader->copy, reader->page, BLCKSZ);
+}
+
 /* The next page in use, or false at the end of the tail. */
 bool
 omen_tail_reader_next(OmenTailReader *reader)
@@ -596,14 +606,19 @@ omen_tail_reader_next(OmenTailReader *reader)
 	}
 	reader->block = block;
 	reader->next_block = block + 1;
+	if (reader->copies)
+		copy_page(reader);
 	find_rows(reader);
+	if (reader->copies)
+		omen_tail_reader_release(reader);
 	return true;
 }
 
 void
 omen_tail_reader_release(OmenTailReader *reader)
 {
-	UnlockReleaseBuffer(reader->buffer);
+	if (BufferIsValid(reader->buffer))
+		UnlockReleaseBuffer(reader->buffer);
 	reader->buffer = InvalidBuffer;
 }
 

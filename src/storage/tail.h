@@ -51,7 +51,8 @@ extern uint32 omen_tail_used_blocks(Relation index, const OmenSegment *tail);
 
 /*
  * Reading a tail page by page.  A page comes back pinned and locked, with its
- * rows; release it before the next.
+ * rows; release it before the next.  Who calls functions of others for its rows,
+ * which may do anything and take their time, reads a copy that nothing is held for.
  */
 #define OMEN_ROWS_PER_PAGE 512 /* more than fit */
 
@@ -61,12 +62,14 @@ typedef struct OmenTailReader
 	const OmenMeta *meta;
 	const OmenSegment *tail;
 	bool		exclusive;		/* lock pages so; may be set after init */
+	bool		copies;			/* rows come from a copy of the page; may be set after init */
 	BufferAccessStrategy strategy;	/* may be set after init */
 	uint32		next_block;		/* may be set to read on from elsewhere */
 
 	uint32		block;			/* of the page in hand */
-	Buffer		buffer;
+	Buffer		buffer;			/* InvalidBuffer if it is a copy */
 	char	   *page;
+	char	   *copy;			/* memory for it */
 	int			n_rows;
 	OmenRow		rows[OMEN_ROWS_PER_PAGE];
 	char	   *long_row;		/* copy of a row that spans pages */

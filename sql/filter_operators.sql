@@ -1,0 +1,60 @@
+-- Operators and comparisons that others have written: they may raise errors and
+-- catch them, insert into the very table, and keep things for their next call.
+
+SET omenvec.max_maintenance_workers = 0;
+
+CREATE TABLE operator_rows (id int, v vector(2), n int);
+
+-- Catching an error ends a subtransaction, which lets go of all locks of pages.
+CREATE FUNCTION same_rest(int, int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+BEGIN
+	PERFORM 1 / ($1 % 10 - $2);
+	RETURN false;
+EXCEPTION WHEN division_by_zero THEN
+	RETURN true;
+END $$;
+
+-- The row that it adds to the table goes to the tail that is being read.
+CREATE FUNCTION same_and_insert(int, int) RETURNS boolean LANGUAGE plpgsql VOLATILE STRICT AS $$
+BEGIN
+	IF $1 = $2 THEN
+		INSERT INTO operator_rows VALUES (0, '[0,0]', -1);
+	END IF;
+	RETURN $1 = $2;
+END $$;
+
+-- No simple expression, so that it is not inlined: a query that is planned for each FmgrInfo.
+CREATE FUNCTION same_by_query(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS 'SELECT $1 = $2 LIMIT 1';
+CREATE FUNCTION compare_by_query(int, int) RETURNS int LANGUAGE sql IMMUTABLE STRICT AS 'SELECT btint4cmp($1, $2) LIMIT 1';
+
+CREATE OPERATOR %== (FUNCTION = same_rest, LEFTARG = int, RIGHTARG = int, RESTRICT = eqsel);
+CREATE OPERATOR +== (FUNCTION = same_and_insert, LEFTARG = int, RIGHTARG = int, RESTRICT = eqsel);
+CREATE OPERATOR ?== (FUNCTION = same_by_query, LEFTARG = int, RIGHTARG = int, RESTRICT = eqsel);
+CREATE OPERATOR CLASS operator_ops FOR TYPE int USING omenhnsw AS
+	OPERATOR 10 %==, OPERATOR 11 +==, OPERATOR 12 ?==, FUNCTION 2 compare_by_query(int, int);
+
+CREATE INDEX operator_rows_i ON operator_rows USING omenhnsw (v vector_l2_ops, n operator_ops) WITH (autoseal = off);
+INSERT INTO operator_rows SELECT i, ARRAY[i, 0]::vector, i FROM generate_series(1, 400) AS i;
+SET enable_seqscan = off;
+
+-- of a tail
+EXPLAIN (COSTS OFF) SELECT id FROM operator_rows WHERE n %== 3 ORDER BY v <-> '[100,0]' LIMIT 3;
+SELECT id FROM operator_rows WHERE n %== 3 ORDER BY v <-> '[100,0]' LIMIT 3;
+SELECT id FROM operator_rows WHERE n +== 3 ORDER BY v <-> '[100,0]' LIMIT 3;
+SELECT id FROM operator_rows WHERE n ?== 3 ORDER BY v <-> '[100,0]' LIMIT 3;
+
+-- of a segment and a tail
+SELECT omenvec_optimize('operator_rows_i');
+INSERT INTO operator_rows SELECT i, ARRAY[i, 0]::vector, i FROM generate_series(401, 800) AS i;
+SELECT id FROM operator_rows WHERE n %== 3 ORDER BY v <-> '[400,0]' LIMIT 3;
+SELECT id FROM operator_rows WHERE n +== 3 ORDER BY v <-> '[400,0]' LIMIT 3;
+SELECT id FROM operator_rows WHERE n ?== 3 ORDER BY v <-> '[400,0]' LIMIT 3;
+SELECT count(*) FROM operator_rows WHERE id = 0;
+SELECT * FROM omenvec_check('operator_rows_i');
+
+DROP TABLE operator_rows;
+DROP OPERATOR FAMILY operator_ops USING omenhnsw;
+DROP OPERATOR %== (int, int);
+DROP OPERATOR +== (int, int);
+DROP OPERATOR ?== (int, int);
+DROP FUNCTION same_rest, same_and_insert, same_by_query, compare_by_query;
