@@ -52,6 +52,16 @@ SELECT id FROM operator_rows WHERE n ?== 3 ORDER BY v <-> '[400,0]' LIMIT 3;
 SELECT count(*) FROM operator_rows WHERE id = 0;
 SELECT * FROM omenvec_check('operator_rows_i');
 
+-- What functions keep goes with each rescan.
+BEGIN;
+DECLARE each CURSOR FOR SELECT k, s.id FROM generate_series(1, 2000) AS k,
+	LATERAL (SELECT id FROM operator_rows WHERE n ?== k % 5 ORDER BY v <-> '[0,0]' LIMIT 1) AS s;
+MOVE 10 FROM each;
+SELECT sum(total_bytes) AS bytes_before FROM pg_backend_memory_contexts \gset
+MOVE 1000 FROM each;
+SELECT sum(total_bytes) - :bytes_before < 4 * 1024 * 1024 AS stays_small FROM pg_backend_memory_contexts;
+COMMIT;
+
 DROP TABLE operator_rows;
 DROP OPERATOR FAMILY operator_ops USING omenhnsw;
 DROP OPERATOR %== (int, int);

@@ -169,7 +169,9 @@ static void
 set_operator(Condition *condition, Relation index, const OmenAttribute *attribute, ScanKey key)
 {
 	condition->strategy = key->sk_strategy;
-	condition->operator = &key->sk_func;
+	/* what the function keeps for its next call is to go with the filter, not to gather with each rescan */
+	condition->operator = palloc(sizeof(FmgrInfo));
+	fmgr_info_copy(condition->operator, &key->sk_func, CurrentMemoryContext);
 	condition->collation = key->sk_collation;
 	set_arguments(condition, key);
 	if (key->sk_strategy >= OMEN_STRATEGY_LESS && key->sk_strategy <= OMEN_STRATEGY_GREATER)
