@@ -294,6 +294,19 @@ is(sql(qq{
 	'0 100', 'and the old one is not found');
 index_is_right($node, 'hot', 'hot_v', 'index after updates');
 
+# ---- attributes ----
+
+# A comparison that is a query wants a snapshot, which a worker has none of.
+sql(qq{
+	CREATE FUNCTION compare_by_query(int, int) RETURNS int LANGUAGE sql IMMUTABLE STRICT AS 'SELECT btint4cmp(\$1, \$2) LIMIT 1';
+	CREATE OPERATOR CLASS compared_ops FOR TYPE int USING omenhnsw AS OPERATOR 5 =, FUNCTION 2 compare_by_query(int, int);
+	CREATE TABLE compared (id bigint PRIMARY KEY, v vector(@{[8 * $TILES]}), n int);
+	CREATE INDEX compared_v ON compared USING omenhnsw (v vector_l2_ops, n compared_ops) WITH (tail_size = $SEAL_KB)});
+sql("INSERT INTO compared SELECT i, sample_vector(i, $TILES), i % 100 FROM generate_series(1, 6000) AS i");
+wait_for(q{sum(rows) >= 4000 FROM omenvec_index_stats('compared_v') WHERE kind = 'graph'});
+wait_for_no_worker();
+index_is_right($node, 'compared', 'compared_v', 'an attribute compared by a query');
+
 # ---- space ----
 
 # A tenth of the rows is replaced in each round.

@@ -18,6 +18,7 @@
 #include "port/pg_crc32c.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #define NO_RANK 0xFFFFFFFFU
 
@@ -167,6 +168,20 @@ rank_values(const Imaging *imaging, int attribute)
 		draft->ranks[draft->sorted[i]] = n_ranks - 1;
 	}
 	draft->stored.n_values = n_ranks;
+}
+
+/* Functions that compare may want a snapshot, which a worker that merges has none of: as long as they are called. */
+static void
+rank_all_values(const Imaging *imaging)
+{
+	bool		needs_snapshot = !ActiveSnapshotSet();
+
+	if (needs_snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	for (int i = 0; i < imaging->table->attributes->n; i++)
+		rank_values(imaging, i);
+	if (needs_snapshot)
+		PopActiveSnapshot();
 }
 
 /* ---- where everything lies ---- */
@@ -391,8 +406,7 @@ omen_attribute_image_make(OmenAttributeImage *image, const OmenAttributeTable *t
 	MemoryContextSwitchTo(work);
 	imaging.drafts = palloc0(n_attributes * sizeof(AttributeDraft));
 	find_rows(&imaging);
-	for (int i = 0; i < n_attributes; i++)
-		rank_values(&imaging, i);
+	rank_all_values(&imaging);
 	MemoryContextSwitchTo(context);
 	lay_out(&imaging, image);
 	MemoryContextSwitchTo(work);
