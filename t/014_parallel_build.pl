@@ -127,6 +127,7 @@ my %INDEXES = (
 	hard => [ 'ON hard USING omenhnsw (v vector_l2_ops)' ],
 	hard_segments => [ 'ON hard USING omenhnsw (v vector_l2_ops)', "SET maintenance_work_mem = '1MB'" ],
 	segments => [ 'ON items USING omenhnsw (v vector_l2_ops)', "SET maintenance_work_mem = '1MB'" ],
+	attribute_segments => [ 'ON items USING omenhnsw (v vector_l2_ops, id, (id % 7))', "SET maintenance_work_mem = '1MB'" ],
 	sparse_segments => [ 'ON items USING omenhnsw (s sparsevec_l2_ops)', "SET maintenance_work_mem = '1MB'" ]);
 
 foreach my $name (sort keys %INDEXES)

@@ -230,12 +230,30 @@ omen_attribute_table_find(const OmenAttributeTable *table, const ItemPointerData
 	return table->numbers + (Size) place * table->attributes->n;
 }
 
+/* Add a row of another table of the same attributes. */
+static void
+add_row_of(OmenAttributeTable *table, const OmenAttributeTable *from, uint32 row)
+{
+	int			n_attributes = table->attributes->n;
+	const uint32 *numbers = from->numbers + (Size) row * n_attributes;
+	Datum		values[INDEX_MAX_KEYS] = {0};
+	bool		isnull[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < n_attributes; i++)
+	{
+		isnull[i] = numbers[i] == OMEN_NULL_VALUE;
+		if (!isnull[i])
+			values[i] = from->sets[i].values[numbers[i]];
+	}
+	omen_attribute_table_add_values(table, &from->tids[row], values, isnull);
+}
+
+/* The other rows move to memory of their own, so that no value stays that only rows let go of had. */
 void
 omen_attribute_table_forget(OmenAttributeTable *table, BlockNumber last_block)
 {
-	uint32		n_attributes = table->attributes->n;
+	OmenAttributeTable old = *table;
 	ItemPointerData first_kept;
-	uint32		n_gone;
 
 	if (last_block == MaxBlockNumber)
 	{
@@ -243,16 +261,16 @@ omen_attribute_table_forget(OmenAttributeTable *table, BlockNumber last_block)
 		return;
 	}
 	ItemPointerSet(&first_kept, last_block + 1, 0);
-	n_gone = find_place(table, &first_kept);
-	table->n_rows -= n_gone;
-	if (table->n_rows == 0)
+	table->context = AllocSetContextCreate(MemoryContextGetParent(old.context), "omenvec attributes",
+										   ALLOCSET_DEFAULT_SIZES);
+	begin(table);
+	for (uint32 row = find_place(&old, &first_kept); row < old.n_rows; row++)
 	{
-		omen_attribute_table_reset(table);
-		return;
+		if (row % ROWS_PER_CHECK == 0)
+			CHECK_FOR_INTERRUPTS();
+		add_row_of(table, &old, row);
 	}
-	memmove(table->tids, table->tids + n_gone, table->n_rows * sizeof(ItemPointerData));
-	memmove(table->numbers, table->numbers + (Size) n_gone * n_attributes,
-			(Size) table->n_rows * n_attributes * sizeof(uint32));
+	MemoryContextDelete(old.context);
 }
 
 /* ---- on the way to another process ---- */
