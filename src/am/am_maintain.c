@@ -382,7 +382,7 @@ merge_budget(Relation index, const OmenMeta *meta)
 	OmenCodec	codec;
 	uint64		fit;
 
-	omen_codec_init(&codec, meta->code_kind, meta->metric, meta->dims);
+	omen_am_codec(&codec, meta);
 	fit = (uint64) work_mem_kb * 1024 / omen_builder_row_bytes(meta, &codec);
 	return Min(Max(fit, crowded_budget(index, meta)), OMEN_MAX_NODES / 4);
 }
