@@ -62,7 +62,29 @@ MOVE 1000 FROM each;
 SELECT sum(total_bytes) - :bytes_before < 4 * 1024 * 1024 AS stays_small FROM pg_backend_memory_contexts;
 COMMIT;
 
-DROP TABLE operator_rows;
+-- Whoever has an index optimized or checked, its functions run with its owner's rights.
+CREATE ROLE regress_operators;
+CREATE FUNCTION compare_as_owner(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+BEGIN
+	IF current_user <> 'regress_operators' THEN
+		RAISE EXCEPTION 'compared by %', current_user;
+	END IF;
+	PERFORM set_config('enable_sort', 'off', false);
+	RETURN btint4cmp($1, $2);
+END $$;
+CREATE OPERATOR CLASS owner_ops FOR TYPE int USING omenhnsw AS OPERATOR 5 =, FUNCTION 2 compare_as_owner(int, int);
+CREATE TABLE owned_rows (v vector(2), n int);
+ALTER TABLE owned_rows OWNER TO regress_operators;
+CREATE INDEX owned_rows_i ON owned_rows USING omenhnsw (v vector_l2_ops, n owner_ops) WITH (autoseal = off);
+INSERT INTO owned_rows SELECT ARRAY[i, 0]::vector, i % 9 FROM generate_series(1, 100) AS i;
+SELECT omenvec_optimize('owned_rows_i');
+SELECT * FROM omenvec_check('owned_rows_i');
+SELECT current_user = session_user AS myself_again, current_setting('enable_sort');
+
+DROP TABLE operator_rows, owned_rows;
+DROP OPERATOR FAMILY owner_ops USING omenhnsw;
+DROP FUNCTION compare_as_owner;
+DROP ROLE regress_operators;
 DROP OPERATOR FAMILY operator_ops USING omenhnsw;
 DROP OPERATOR %== (int, int);
 DROP OPERATOR +== (int, int);

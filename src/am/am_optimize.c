@@ -40,6 +40,7 @@ omen_am_optimize(PG_FUNCTION_ARGS)
 
 	omen_index_check_permission(index_oid, InvalidOid);
 	omen_index_open(&opened, index_oid, ShareUpdateExclusiveLock, RowExclusiveLock);
+	omen_index_act_as_owner(&opened);
 	omen_progress_start(opened.index);
 	omen_maintain_now(opened.index, full);
 	omen_progress_end();

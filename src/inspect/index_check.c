@@ -129,6 +129,7 @@ omen_inspect_check(PG_FUNCTION_ARGS)
 	omen_index_check_permission(index_oid, ROLE_PG_STAT_SCAN_TABLES);
 	InitMaterializedSRF(fcinfo, 0);
 	omen_index_open(&opened, index_oid, AccessShareLock, AccessShareLock);
+	omen_index_act_as_owner(&opened);
 
 	check.index = opened.index;
 	check.table = opened.table;

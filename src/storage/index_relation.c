@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #define ACCESS_METHOD_NAME "omenhnsw"
@@ -106,6 +107,7 @@ omen_index_open(OmenIndexRelation *opened, Oid index_oid, LOCKMODE table_lock, L
 
 	opened->table_lock = table_lock;
 	opened->index_lock = index_lock;
+	opened->as_owner = false;
 	opened->table = OidIsValid(table_oid) ? table_open(table_oid, table_lock) : NULL;
 	opened->index = relation_open(index_oid, index_lock);
 	check_kind(opened->index);
@@ -119,10 +121,28 @@ omen_index_open(OmenIndexRelation *opened, Oid index_oid, LOCKMODE table_lock, L
 	check_readable(opened->index);
 }
 
+/*
+ * Until it is closed: functions of operator classes, which may be anybody's,
+ * run with the rights of the index's owner, as when the index is made.
+ */
+void
+omen_index_act_as_owner(OmenIndexRelation *opened)
+{
+	opened->as_owner = true;
+	GetUserIdAndSecContext(&opened->user, &opened->security);
+	SetUserIdAndSecContext(opened->index->rd_rel->relowner, opened->security | SECURITY_RESTRICTED_OPERATION);
+	opened->guc_level = NewGUCNestLevel();
+}
+
 /* Close both and release their locks. */
 void
 omen_index_close(OmenIndexRelation *opened)
 {
+	if (opened->as_owner)
+	{
+		AtEOXact_GUC(false, opened->guc_level);
+		SetUserIdAndSecContext(opened->user, opened->security);
+	}
 	relation_close(opened->index, opened->index_lock);
 	table_close(opened->table, opened->table_lock);
 }

@@ -18,12 +18,19 @@ typedef struct OmenIndexRelation
 	Relation	index;
 	LOCKMODE	table_lock;
 	LOCKMODE	index_lock;
+
+	/* who has opened it, if he acts as the owner now */
+	bool		as_owner;
+	Oid			user;
+	int			security;
+	int			guc_level;
 } OmenIndexRelation;
 
 extern bool omen_index_is_ours(Relation relation);
 extern Relation omen_index_try_open(Oid index_oid, LOCKMODE lock);
 extern void omen_index_open(OmenIndexRelation *opened, Oid index_oid,
 							LOCKMODE table_lock, LOCKMODE index_lock);
+extern void omen_index_act_as_owner(OmenIndexRelation *opened);
 extern void omen_index_close(OmenIndexRelation *opened);
 extern void omen_index_check_permission(Oid index_oid, Oid other_role);
 
