@@ -151,7 +151,7 @@ sub prepare_merge
 	insert($table, 1, 6000);
 	wait_for_no_worker();
 	set_pace(20, 10);
-	insert($table, 6001, 8000);
+	insert($table, 6001, 9000);    # more than a tail, whatever the worker has left of the others
 	wait_for(q{count(*) = 1 FROM omenvec_progress() WHERE phase <> 'reading'});
 }
 
