@@ -15,8 +15,6 @@
 #include "src/am/scan_segment.h"
 
 #include "src/am/am_api.h"
-#include "src/graph/graph_build.h"
-#include "src/graph/graph_terms.h"
 
 #include <float.h>
 #include <math.h>
@@ -293,13 +291,20 @@ block_passing(OmenScanSegment *scan, uint32 block)
 
 	if (scan->segment->n_tid_entries == scan->segment->n_nodes || scan->filter->has_marks)
 		return passing;
-	for (uint32 i = 0; i < n; i++)
+	for (uint32 i = 0; i < n;)
 	{
-		OmenTidEntry entry = omen_scan_segment_tid(scan, first + i);
-		uint64		bit = UINT64CONST(1) << i;
+		OmenTidEntry entries[64];
+		const void *bodies;
+		uint32		n_read = omen_reader_run(scan->reader, &scan->tids, first + i, n - i, &bodies);
 
-		if (entry.kind == OMEN_TID_LIST)
-			passing = list_passes(scan, entry.block) ? passing | bit : passing & ~bit;
+		memcpy(entries, bodies, n_read * sizeof(OmenTidEntry));
+		for (uint32 j = 0; j < n_read; j++, i++)
+		{
+			uint64		bit = UINT64CONST(1) << i;
+
+			if (entries[j].kind == OMEN_TID_LIST)
+				passing = list_passes(scan, entries[j].block) ? passing | bit : passing & ~bit;
+		}
 	}
 	return passing;
 }
@@ -424,43 +429,6 @@ static const OmenNodeSource selecting_resident_source = {
 
 /* ---- routing: where to begin ---- */
 
-/*
- * The n_best nearest of the records [first, first + n) of a routing column,
- * nearest first; returns how many there are.
- */
-static int
-nearest_records(OmenScanSegment *scan, const OmenColumnView *view, uint32 first, uint32 n,
-				OmenCandidate *best, int n_best)
-{
-	int			n_found = 0;
-
-	for (uint32 start = 0; start < n; start += KEY_BATCH)
-	{
-		uint32		records[KEY_BATCH];
-		float		keys[KEY_BATCH];
-		int			count = Min(n - start, KEY_BATCH);
-
-		for (int i = 0; i < count; i++)
-			records[i] = first + start + i;
-		column_keys(scan, view, records, count, keys);
-
-		for (int i = 0; i < count; i++)
-		{
-			int			at;
-
-			if (n_found == n_best && keys[i] >= best[n_best - 1].key)
-				continue;
-			if (n_found < n_best)
-				n_found++;
-			for (at = n_found - 1; at > 0 && best[at - 1].key > keys[i]; at--)
-				best[at] = best[at - 1];
-			best[at].key = keys[i];
-			best[at].node = records[i];
-		}
-	}
-	return n_found;
-}
-
 /* A record, from the copy if there is one, else from its page. */
 static void
 read_record(OmenScanSegment *scan, const OmenColumnView *view, uint32 record,
@@ -486,6 +454,45 @@ routing_payload(OmenScanSegment *scan, const OmenColumnView *view, uint32 record
 	read_record(scan, view, record, &head, &body);
 	memcpy(&payload, (const char *) head + scan->codec->factor_bytes, sizeof(payload));
 	return payload;
+}
+
+/*
+ * The n_best nearest of the records [first, first + n) of a routing column, or
+ * of those of them whose nodes pass; nearest first.  Returns how many there are.
+ */
+static int
+nearest_records(OmenScanSegment *scan, const OmenColumnView *view, uint32 first, uint32 n,
+				bool passing, OmenCandidate *best, int n_best)
+{
+	int			n_found = 0;
+
+	for (uint32 start = 0; start < n; start += KEY_BATCH)
+	{
+		uint32		records[KEY_BATCH];
+		float		keys[KEY_BATCH];
+		uint32		end = first + start + Min(n - start, KEY_BATCH);
+		int			count = 0;
+
+		for (uint32 record = first + start; record < end; record++)
+			if (!passing || node_passes(scan, routing_payload(scan, view, record)))
+				records[count++] = record;
+		column_keys(scan, view, records, count, keys);
+
+		for (int i = 0; i < count; i++)
+		{
+			int			at;
+
+			if (n_found == n_best && keys[i] >= best[n_best - 1].key)
+				continue;
+			if (n_found < n_best)
+				n_found++;
+			for (at = n_found - 1; at > 0 && best[at - 1].key > keys[i]; at--)
+				best[at] = best[at - 1];
+			best[at].key = keys[i];
+			best[at].node = records[i];
+		}
+	}
+	return n_found;
 }
 
 /* Starting points by the query's terms: the nodes that have most of them. */
@@ -527,7 +534,7 @@ find_routing_seeds(OmenScanSegment *scan, OmenCandidate *seeds)
 	OmenCandidate centres[OMEN_ROUTING_PROBES];
 	OmenCandidate samples[OMEN_ROUTING_PROBES * OMEN_ROUTING_SEEDS];
 	int			n_centres = nearest_records(scan, &scan->centres, 0, scan->centres.n_records,
-											centres, OMEN_ROUTING_PROBES);
+											false, centres, OMEN_ROUTING_PROBES);
 	int			n_samples = 0;
 	int			n_seeds = 0;
 
@@ -545,7 +552,7 @@ find_routing_seeds(OmenScanSegment *scan, OmenCandidate *seeds)
 							scan->segment->id, RelationGetRelationName(scan->reader->index)),
 					 errhint("Please REINDEX it.")));
 		n_samples += nearest_records(scan, &scan->samples, first, end - first,
-									 samples + n_samples, OMEN_ROUTING_SEEDS);
+									 false, samples + n_samples, OMEN_ROUTING_SEEDS);
 	}
 	for (int i = 0; i < n_samples; i++)
 	{
@@ -677,6 +684,9 @@ run_search(OmenScanSegment *scan)
 		CHECK_FOR_INTERRUPTS();
 }
 
+/* Of the candidates that a round wants, so many at least are found before it ends. */
+#define ENOUGH_PASSING 0.9
+
 /* How many nodes a search has to keep for the candidates that the round wants. */
 static uint32
 beam_of(const OmenScanSegment *scan, OmenScanWay way)
@@ -693,10 +703,10 @@ widen_search(OmenScanSegment *scan, OmenScanWay way, float bound)
 	const OmenCandidate *found;
 	int			n = omen_search_results(scan->search, &found);
 	float		key = n < OMEN_CURVE_K ? bound : Min(found[OMEN_CURVE_K - 1].key, bound);
-	uint32		begun_ef = scan->ef;
+	uint32		begun = beam_of(scan, way);
 
 	scan->ef = Max(scan->ef, scan->class_ef[omen_curve_class(&scan->curve, key)]);
-	if (beam_of(scan, way) <= begun_ef)
+	if (beam_of(scan, way) <= begun)
 		return;
 	omen_search_widen(scan->search, beam_of(scan, way));
 	run_search(scan);
@@ -716,6 +726,46 @@ next_width(const OmenScanSegment *scan)
 	return scan->class_ef[0];
 }
 
+/* ---- where a search begins ---- */
+
+static void
+find_seeds(OmenScanSegment *scan)
+{
+	if (scan->n_seeds > 0)
+		return;
+	scan->n_seeds = find_routing_seeds(scan, scan->seeds);
+	scan->n_seeds += find_term_seeds(scan, scan->seeds + scan->n_seeds);
+}
+
+/* What is known of all nodes counts as so many of them. */
+#define PRIOR_NODES 8
+
+/*
+ * Which share passes near the query, of the starting points' neighbours: enough
+ * to see whether the filter has to do with the place.
+ */
+static void
+sample_near_share(OmenScanSegment *scan)
+{
+	OmenNodeSource *source = &scan->source;
+	uint32		n_tested = 0;
+	uint32		n_passing = 0;
+
+	find_seeds(scan);
+	prepare_tests(scan);
+	*source = scan->resident ? selecting_resident_source : selecting_page_source;
+	for (int i = 0; i < Min(scan->n_seeds, OMEN_ROUTING_PROBES * OMEN_ROUTING_SEEDS); i++)
+	{
+		uint32		nodes[OMEN_MAX_LINKS];
+		int			n = source->links(source, scan->seeds[i].node, nodes);
+
+		n_tested += n;
+		n_passing += source->select(source, nodes, n);
+	}
+	omen_reader_release(scan->reader);
+	scan->near_share = (n_passing + PRIOR_NODES * scan->share) / (n_tested + PRIOR_NODES);
+}
+
 /*
  * How many neighbours that pass a walk wants of each node.  Where it has to come
  * from afar, the nearest nodes lie along the border of those that pass, not
@@ -727,33 +777,40 @@ next_width(const OmenScanSegment *scan)
 /* Among so many starting points one will lead to the query. */
 #define LEAST_SEEDS 8
 #define SAMPLE_SEEDS 64
+#define ROUTED_SEEDS 32
 
 /*
  * Starting points that pass: of the routing table's, or behind them; if there
- * are few, the query may lie where hardly any node passes: then from anywhere.
+ * are few, the query may lie where hardly any node passes: then the nearest of
+ * the whole table's that do, and some from anywhere.
  */
 static void
-seed_walk(OmenScanSegment *scan, const OmenCandidate *seeds, int n)
+seed_walk(OmenScanSegment *scan)
 {
-	uint32		nodes[Max(OMEN_ROUTING_PROBES * OMEN_ROUTING_SEEDS + OMEN_TERM_SEEDS, SAMPLE_SEEDS)];
+	uint32		nodes[Max(OMEN_SCAN_SEEDS, SAMPLE_SEEDS)];
+	OmenCandidate routed[ROUTED_SEEDS];
+	int			n_routed;
 
-	for (int i = 0; i < n; i++)
-		nodes[i] = seeds[i].node;
+	for (int i = 0; i < scan->n_seeds; i++)
+		nodes[i] = scan->seeds[i].node;
 	scan->source.enough = WALK_ENOUGH;
-	omen_search_meet(scan->search, nodes, n);
-	if (omen_search_n_results(scan->search) >= LEAST_SEEDS)
+	omen_search_meet(scan->search, nodes, scan->n_seeds);
+	if (omen_search_n_results(scan->search) >= LEAST_SEEDS && !omen_scan_is_afar(scan))
 		return;
 	scan->source.enough = WALK_ENOUGH_FROM_AFAR;
-	omen_search_meet(scan->search, nodes, omen_segment_filter_sample(scan->filter, nodes, SAMPLE_SEEDS));
+	n_routed = nearest_records(scan, &scan->samples, 0, scan->samples.n_records, true, routed, ROUTED_SEEDS);
+	for (int i = 0; i < n_routed; i++)
+		routed[i].node = routing_payload(scan, &scan->samples, routed[i].node);
+	omen_reader_release(scan->reader);
+	omen_search_seed(scan->search, routed, n_routed);
+	if (n_routed < ROUTED_SEEDS)
+		omen_search_meet(scan->search, nodes, omen_segment_filter_sample(scan->filter, nodes, SAMPLE_SEEDS));
 }
 
 static void
 begin_search(OmenScanSegment *scan, OmenScanWay way, float bound)
 {
-	OmenCandidate seeds[OMEN_ROUTING_PROBES * OMEN_ROUTING_SEEDS + OMEN_TERM_SEEDS];
-	int			n_seeds = find_routing_seeds(scan, seeds);
-
-	n_seeds += find_term_seeds(scan, seeds + n_seeds);
+	find_seeds(scan);
 	if (way == OMEN_WAY_WALK)
 		scan->source = scan->resident ? selecting_resident_source : selecting_page_source;
 	else
@@ -761,13 +818,53 @@ begin_search(OmenScanSegment *scan, OmenScanWay way, float bound)
 	scan->excluded = returned_bitmap(scan);
 	if (scan->filter)
 		prepare_tests(scan);
-	omen_search_begin(scan->search, &scan->source, scan->ef, bound, true);
+	omen_search_begin(scan->search, &scan->source, beam_of(scan, way), bound, true);
 	if (way == OMEN_WAY_WALK)
-		seed_walk(scan, seeds, n_seeds);
+		seed_walk(scan);
 	else
-		omen_search_seed(scan->search, seeds, n_seeds);
+		omen_search_seed(scan->search, scan->seeds, scan->n_seeds);
 	scan->begun = true;
 	scan->search_way = way;
+}
+
+/* How many of what a search has found pass. */
+static uint32
+count_passing(OmenScanSegment *scan)
+{
+	const OmenCandidate *found;
+	int			n_found = omen_search_results(scan->search, &found);
+	uint32		n = 0;
+
+	for (int i = 0; i < n_found; i++)
+		n += node_passes(scan, found[i].node);
+	omen_segment_filter_release(scan->filter);
+	return n;
+}
+
+/*
+ * Of a plain search's beam as many should pass as are wanted: if there are
+ * fewer, a sample has promised too much.  Go on with a wider beam, unless
+ * another way is then cheaper; false if it is.
+ */
+static bool
+fill_up(OmenScanSegment *scan)
+{
+	while (scan->filter)
+	{
+		uint32		beam = omen_search_n_results(scan->search);
+		uint32		n_passing = count_passing(scan);
+
+		scan->near_share = (n_passing + 1.0) / (beam + 1.0);
+		if (n_passing >= scan->ef * ENOUGH_PASSING || beam_of(scan, OMEN_WAY_PLAIN) <= beam)
+			break;
+		if (omen_scan_choose_way(scan) != OMEN_WAY_PLAIN)
+			return false;
+		omen_search_widen(scan->search, beam_of(scan, OMEN_WAY_PLAIN));
+		run_search(scan);
+		if (omen_search_n_results(scan->search) == beam)
+			break;
+	}
+	return true;
 }
 
 /* A search round; 0 results if the graph has no more to give. */
@@ -779,6 +876,8 @@ search_next(OmenScanSegment *scan, OmenScanWay way, float bound, const OmenCandi
 		begin_search(scan, way, bound);
 		run_search(scan);
 		widen_search(scan, way, bound);
+		if (way == OMEN_WAY_PLAIN && !fill_up(scan))
+			return 0;
 	}
 	else if (omen_search_resume(scan->search, beam_of(scan, way), bound))
 		run_search(scan);
@@ -867,6 +966,8 @@ omen_scan_segment_next(OmenScanSegment *scan, float bound,
 	MemoryContext old_context = MemoryContextSwitchTo(scan->context);
 	int			n = 0;
 
+	if (scan->ef == 0 && omen_scan_may_search(scan))
+		sample_near_share(scan);
 	scan->ef = next_width(scan);
 	while (!scan->exhaustive && n == 0)
 	{

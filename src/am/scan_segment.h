@@ -12,12 +12,17 @@
 #include "src/am/candidate_pool.h"
 #include "src/filter/filter.h"
 #include "src/graph/graph_search.h"
+#include "src/graph/graph_build.h"
 #include "src/graph/graph_calibrate.h"
+#include "src/graph/graph_terms.h"
 #include "src/storage/blob.h"
 #include "src/storage/resident.h"
 
 /* Beams beyond this would only cost memory: a round gives at most so many. */
 #define OMEN_MAX_ROUND 65536
+
+/* Starting points of a search: of the routing table, and by the query's terms. */
+#define OMEN_SCAN_SEEDS (OMEN_ROUTING_PROBES * OMEN_ROUTING_SEEDS + OMEN_TERM_SEEDS)
 
 /* How the candidates of a round are found. */
 typedef enum OmenScanWay
@@ -34,7 +39,7 @@ typedef enum OmenScanWay
  * Which nodes of a block of 64 pass.  Numbers are handed out by locality, so a
  * search asks for few blocks, and for each of them often.
  */
-#define OMEN_PASS_SLOTS 512
+#define OMEN_PASS_SLOTS 4096
 
 typedef struct OmenPassSlot
 {
@@ -65,7 +70,9 @@ typedef struct OmenScanSegment
 	OmenSegmentFilter *filter;	/* NULL: all rows pass */
 	OmenPassSlot *pass_slots;	/* by block number, where there is no copy; NULL: not needed yet */
 	double		share;			/* of the nodes that pass */
-	double		near_share;		/* the same near the query, as far as searches have found fewer there */
+	double		near_share;		/* the same near the query: of a sample, then of what plain searches find */
+	OmenCandidate seeds[OMEN_SCAN_SEEDS];	/* where a search begins, if they are known */
+	int			n_seeds;		/* 0: not yet */
 	OmenScanWay way;			/* of the round */
 	bool		ways_failed[OMEN_N_WAYS];	/* has nothing more to give */
 	uint32		upcoming;		/* node whose links the search asked for last */
@@ -90,6 +97,12 @@ typedef struct OmenScanSegment
 /* ---- scan_way.c ---- */
 
 extern OmenScanWay omen_scan_choose_way(const OmenScanSegment *scan);
+
+/* Could a search be the cheapest way, so that what passes near the query matters? */
+extern bool omen_scan_may_search(const OmenScanSegment *scan);
+
+/* Does hardly anything pass near the query, so that what does must be come to from elsewhere? */
+extern bool omen_scan_is_afar(const OmenScanSegment *scan);
 extern double omen_way_cost(OmenScanWay way, double share, double n_matching, double ef);
 extern double omen_scan_beam(const OmenScanSegment *scan, OmenScanWay way, uint32 ef);
 

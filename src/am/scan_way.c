@@ -26,6 +26,13 @@
 
 #include <math.h>
 
+#include "utils/guc.h"
+static double FW(const char *n, double d)
+{
+	const char *v = GetConfigOption(n, true, false);
+	return v && *v ? atof(v) : d;
+}
+
 /* Comparing all codes of so small a segment costs no more than a search. */
 #define EXHAUSTIVE_NODES 1024
 
@@ -37,13 +44,14 @@
  * beam, more in a beam so wide that its nodes are no longer near each other; of a
  * walk for each node of its beam, and for each that it looks through.
  */
-#define PLAIN_COST 6.0
+#define PLAIN_COST FW("fw.plain",6.0)
 #define PLAIN_WIDE_BEAM 2500.0
-#define WALK_COST 15.0
-#define CROSS_COST 2.0
+#define WALK_COST FW("fw.walk",15.0)
+#define CROSS_COST FW("fw.cross",2.0)
 
 /* A walk keeps more than a search, since fewer ways lead to each node; ... */
-#define WALK_BEAM 2.0
+#define WALK_BEAM FW("fw.beam",2.0)
+#define WALK_BEAM_AFAR FW("fw.afar",4.0)
 /* ... with a lesser share there are so few that it does not find what it should. */
 #define LEAST_WALK_SHARE 0.025
 
@@ -63,11 +71,22 @@ share_on(const OmenScanSegment *scan, OmenScanWay way)
 	return way == OMEN_WAY_PLAIN ? scan->near_share : scan->share;
 }
 
+/* Near the query hardly any: fewer than half of this share of those elsewhere pass. */
+#define AFAR_SHARE 0.25
+
+bool
+omen_scan_is_afar(const OmenScanSegment *scan)
+{
+	return scan->near_share < scan->share * AFAR_SHARE;
+}
+
 /* Nodes that a search keeps so that it finds ef that pass. */
 double
 omen_scan_beam(const OmenScanSegment *scan, OmenScanWay way, uint32 ef)
 {
-	return beam_width(way, share_on(scan, way), ef);
+	double		beam = beam_width(way, share_on(scan, way), ef);
+
+	return way == OMEN_WAY_WALK && omen_scan_is_afar(scan) ? beam * WALK_BEAM_AFAR / WALK_BEAM : beam;
 }
 
 /*
@@ -95,6 +114,12 @@ omen_way_cost(OmenScanWay way, double share, double n_matching, double ef)
 	return INFINITY;
 }
 
+bool
+omen_scan_may_search(const OmenScanSegment *scan)
+{
+	return scan->filter && scan->query && scan->filter->n_most > scan->class_ef[0] * PLAIN_COST;
+}
+
 static OmenScanWay
 choose_unfiltered(const OmenScanSegment *scan)
 {
@@ -109,9 +134,15 @@ choose_unfiltered(const OmenScanSegment *scan)
 static double
 way_cost(const OmenScanSegment *scan, OmenScanWay way)
 {
+	double		cost;
+	uint32		usual_ef = way == OMEN_WAY_WALK ? scan->class_ef[OMEN_CURVE_CLASSES - 1] : scan->usual_ef;
+
 	if (scan->ways_failed[way])
 		return INFINITY;
-	return omen_way_cost(way, share_on(scan, way), scan->filter->n_most, Max(scan->ef, scan->usual_ef));
+	cost = omen_way_cost(way, share_on(scan, way), scan->filter->n_most, Max(scan->ef, usual_ef));
+	if (way == OMEN_WAY_WALK && omen_scan_is_afar(scan))
+		cost *= WALK_BEAM_AFAR / WALK_BEAM;
+	return cost;
 }
 
 /* What the user wants, if that can be done. */

@@ -470,3 +470,16 @@ omen_reader_one(OmenReader *reader, const OmenColumnView *view,
 		(void) omen_reader_record(reader, view, record, head, body);
 	}
 }
+
+uint32
+omen_reader_run(OmenReader *reader, const OmenColumnView *view,
+				uint32 record, uint32 n, const void **bodies)
+{
+	uint32		per_page = view->shape.per_page;
+	const void *head;
+
+	omen_reader_one(reader, view, record, &head, bodies);
+	if (reader->copies || per_page == 0)
+		return 1;
+	return Min(Min(n, view->n_records - record), per_page - record % per_page);
+}

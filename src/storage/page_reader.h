@@ -84,6 +84,13 @@ extern int	omen_reader_records(OmenReader *reader, const OmenColumnView *view,
 extern void omen_reader_one(OmenReader *reader, const OmenColumnView *view,
 							uint32 record, const void **head, const void **body);
 
+/*
+ * The same for consecutive records: *bodies is that of the first, and those of
+ * the others lie behind it; returns of how many, 1 at least and n at most.
+ */
+extern uint32 omen_reader_run(OmenReader *reader, const OmenColumnView *view,
+							  uint32 record, uint32 n, const void **bodies);
+
 /* Hint that a record will be wanted soon; costs little, promises nothing. */
 extern void omen_reader_prefetch(OmenReader *reader, const OmenColumnView *view, uint32 record);
 
