@@ -90,7 +90,7 @@ sub measure
 {
 	my ($table) = @_;
 
-	foreach my $share (0.0001, 0.001, 0.01, 0.1, 0.5, 1)
+	foreach my $share (0.0001, 0.001, 0.01, 0.1, 0.5, 0.8, 1)
 	{
 		my $rows = int($share * $n + 0.5);
 

@@ -15,8 +15,8 @@
  *
  * The cheapest is taken, by the figures below (src/filter/README.md says how
  * they were measured).  How many pass near the query may be quite another
- * number than the share of all: a search that finds too few makes the next
- * round go another way.
+ * number than the share of all: a sample of nodes tells, and then what the search
+ * finds, which goes on wider or another way if that is less.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,13 +25,6 @@
 #include "src/am/scan_segment.h"
 
 #include <math.h>
-
-#include "utils/guc.h"
-static double FW(const char *n, double d)
-{
-	const char *v = GetConfigOption(n, true, false);
-	return v && *v ? atof(v) : d;
-}
 
 /* Comparing all codes of so small a segment costs no more than a search. */
 #define EXHAUSTIVE_NODES 1024
@@ -42,16 +35,24 @@ static double FW(const char *n, double d)
 /*
  * In distances to nodes that are listed: of a plain search for each node of its
  * beam, more in a beam so wide that its nodes are no longer near each other; of a
- * walk for each node of its beam, and for each that it looks through.
+ * walk for each node of its beam, and for each that it looks through; of a walk
+ * from afar for each node of its beam whatever the share.  Without a resident
+ * copy a walk's tests cost as much as the rest of it.
  */
-#define PLAIN_COST FW("fw.plain",6.0)
+#define PLAIN_COST 9.0
 #define PLAIN_WIDE_BEAM 2500.0
-#define WALK_COST FW("fw.walk",15.0)
-#define CROSS_COST FW("fw.cross",2.0)
+#define WALK_COST 25.0
+#define CROSS_COST 3.0
+#define AFAR_WALK_COST 120.0
+#define WALK_BY_PAGES 2.0
+
+/* A filter may pass the query's harder neighbours: somewhat more than the share says. */
+#define PLAIN_BEAM 1.25
 
 /* A walk keeps more than a search, since fewer ways lead to each node; ... */
-#define WALK_BEAM FW("fw.beam",2.0)
-#define WALK_BEAM_AFAR FW("fw.afar",4.0)
+#define WALK_BEAM 2.0
+/* ... still more along a border; ... */
+#define AFAR_WALK_BEAM 4.0
 /* ... with a lesser share there are so few that it does not find what it should. */
 #define LEAST_WALK_SHARE 0.025
 
@@ -61,7 +62,7 @@ static double FW(const char *n, double d)
 static double
 beam_width(OmenScanWay way, double share, double ef)
 {
-	return way == OMEN_WAY_WALK ? ef * WALK_BEAM : ef / Max(share, LEAST_SHARE);
+	return way == OMEN_WAY_WALK ? ef * WALK_BEAM : ef * PLAIN_BEAM / Max(share, LEAST_SHARE);
 }
 
 /* The share of nodes that pass where a way leads. */
@@ -71,8 +72,8 @@ share_on(const OmenScanSegment *scan, OmenScanWay way)
 	return way == OMEN_WAY_PLAIN ? scan->near_share : scan->share;
 }
 
-/* Near the query hardly any: fewer than half of this share of those elsewhere pass. */
-#define AFAR_SHARE 0.25
+/* If of the nodes near the query less than this part of the usual share passes, it is far from those that do. */
+#define AFAR_SHARE 0.6
 
 bool
 omen_scan_is_afar(const OmenScanSegment *scan)
@@ -84,9 +85,9 @@ omen_scan_is_afar(const OmenScanSegment *scan)
 double
 omen_scan_beam(const OmenScanSegment *scan, OmenScanWay way, uint32 ef)
 {
-	double		beam = beam_width(way, share_on(scan, way), ef);
-
-	return way == OMEN_WAY_WALK && omen_scan_is_afar(scan) ? beam * WALK_BEAM_AFAR / WALK_BEAM : beam;
+	if (way == OMEN_WAY_WALK && omen_scan_is_afar(scan))
+		return ef * AFAR_WALK_BEAM;
+	return beam_width(way, share_on(scan, way), ef);
 }
 
 /*
@@ -117,7 +118,8 @@ omen_way_cost(OmenScanWay way, double share, double n_matching, double ef)
 bool
 omen_scan_may_search(const OmenScanSegment *scan)
 {
-	return scan->filter && scan->query && scan->filter->n_most > scan->class_ef[0] * PLAIN_COST;
+	return scan->filter && scan->query &&
+		scan->filter->n_most > omen_way_cost(OMEN_WAY_PLAIN, 1, 0, scan->usual_ef);
 }
 
 static OmenScanWay
@@ -131,18 +133,29 @@ choose_unfiltered(const OmenScanSegment *scan)
 	return OMEN_WAY_EXACT;
 }
 
+/*
+ * What passes is farther from the query than its neighbours are, so a walk's
+ * queries are of the hardest class.
+ */
+static double
+walk_cost(const OmenScanSegment *scan)
+{
+	double		ef = Max(scan->ef, scan->class_ef[OMEN_CURVE_CLASSES - 1]);
+	double		cost = omen_way_cost(OMEN_WAY_WALK, scan->share, scan->filter->n_most, ef);
+
+	if (omen_scan_is_afar(scan))
+		cost = Max(cost, omen_scan_beam(scan, OMEN_WAY_WALK, ef) * AFAR_WALK_COST);
+	return scan->resident ? cost : cost * WALK_BY_PAGES;
+}
+
 static double
 way_cost(const OmenScanSegment *scan, OmenScanWay way)
 {
-	double		cost;
-	uint32		usual_ef = way == OMEN_WAY_WALK ? scan->class_ef[OMEN_CURVE_CLASSES - 1] : scan->usual_ef;
-
 	if (scan->ways_failed[way])
 		return INFINITY;
-	cost = omen_way_cost(way, share_on(scan, way), scan->filter->n_most, Max(scan->ef, usual_ef));
-	if (way == OMEN_WAY_WALK && omen_scan_is_afar(scan))
-		cost *= WALK_BEAM_AFAR / WALK_BEAM;
-	return cost;
+	if (way == OMEN_WAY_WALK)
+		return walk_cost(scan);
+	return omen_way_cost(way, share_on(scan, way), scan->filter->n_most, Max(scan->ef, scan->usual_ef));
 }
 
 /* What the user wants, if that can be done. */
