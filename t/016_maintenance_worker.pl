@@ -73,11 +73,12 @@ wait_for_no_worker();
 # ---- seen, and sent away ----
 
 # Slow from now on.  Returns when a worker is merging.
+# Rows enough for a tail that is due, but not for so many that the session itself waits for the worker.
 sub start_slow_worker
 {
 	my ($table) = @_;
 
-	sql("UPDATE $table SET v = v + '[" . join(',', (0.001) x (8 * $TILES)) . "]' WHERE id <= 6000");
+	sql("UPDATE $table SET v = v + '[" . join(',', (0.001) x (8 * $TILES)) . "]' WHERE id <= 3000");
 	wait_for(q{count(*) = 1 FROM omenvec_progress() WHERE work = 'sealing'});
 }
 
