@@ -78,7 +78,7 @@ sub start_slow_worker
 {
 	my ($table) = @_;
 
-	sql("UPDATE $table SET v = v + '[" . join(',', (0.001) x (8 * $TILES)) . "]' WHERE id <= 4000");
+	sql("UPDATE $table SET v = v + '[" . join(',', (0.001) x (8 * $TILES)) . "]' WHERE id <= 6000");
 	wait_for(q{count(*) = 1 FROM omenvec_progress() WHERE work = 'sealing'});
 }
 

@@ -14,10 +14,14 @@ def explained(db: Database, script: str) -> list[Any]:
 
 
 def scan_of(explained_plan: Any) -> str:
-    """How rows are read: the name of the index, "bitmap", "seq", or what the node is called."""
+    """How rows are read: the name of the index, "bitmap", "seq", or what the node is called.
+
+    A search among the rows of a bitmap is named by the index that it searches, its first child.
+    """
     node = explained_plan[0]["Plan"]
     while "Plans" in node and node["Node Type"] != "Bitmap Heap Scan":
-        node = next(child for child in node["Plans"] if child["Parent Relationship"] == "Outer")
+        relationship = "children" if node["Node Type"] == "Custom Scan" else "Outer"
+        node = next(child for child in node["Plans"] if child["Parent Relationship"] == relationship)
     if node["Node Type"] in ("Index Scan", "Index Only Scan"):
         return node["Index Name"]
     return {"Bitmap Heap Scan": "bitmap", "Seq Scan": "seq"}.get(node["Node Type"], node["Node Type"])

@@ -59,10 +59,10 @@
 #define PATIENT_TAIL 2
 
 /* So many times longer it may become while somebody else is sealing; then another one begins. */
-#define LONG_TAIL 3
+#define LONG_TAIL 4
 
 /* At so many times that length in all tails together, inserting backends wait for whoever is sealing. */
-#define MOST_IN_TAILS 4
+#define MOST_IN_TAILS 8
 
 /* Rows are sealed into a larger segment only if the whole is at most so many times as much: it keeps others from sealing. */
 #define SEAL_INTO 32
@@ -89,6 +89,9 @@
 
 /* A segment with more dead rows than this share is written anew. */
 #define REWRITE_DEAD_SHARE 0.2
+
+/* Of the rows of a new segment, so many at most may be new where an older one goes on. */
+#define RENEWED_SHARE 0.5
 
 /* ---- locks ---- */
 
@@ -266,16 +269,32 @@ publish(Relation index, uint32 segment_id, OmenMergeSource *sources, int n_sourc
 	omen_maintain_unlock(index, OMEN_LOCK_MARKS);
 }
 
+/* Rows of a source that are not dead; of a tail about, and not less. */
+static double
+living_rows(const OmenMeta *meta, const OmenSegment *segment)
+{
+	if (segment->kind == OMEN_SEGMENT_TAIL)
+		return (double) segment->n_blocks * OMEN_PAGE_CAPACITY / omen_tail_row_bytes(meta);
+	return segment->n_rows - Min(segment->n_dead, segment->n_rows);
+}
+
 /*
  * Should the last source, the largest, go on with its links, so that only the
- * rows of the others are linked?  Not if much of it is dead.
+ * rows of the others are linked?  Not if most would have come and gone since it
+ * was linked as a whole: links that are only ever added to find less and less.
  */
 static bool
-goes_on(const OmenSegment *const *segments, int n_segments)
+goes_on(const OmenMeta *meta, const OmenSegment *const *segments, int n_segments)
 {
 	const OmenSegment *largest = segments[n_segments - 1];
+	double		total = 0;
+	double		renewed;
 
-	return n_segments > 1 && largest->kind == OMEN_SEGMENT_GRAPH && largest->n_nodes > 0 && !has_many_dead(largest);
+	for (int i = 0; i < n_segments; i++)
+		total += living_rows(meta, segments[i]);
+	renewed = largest->n_renewed + largest->n_dead + total - living_rows(meta, largest);
+	return n_segments > 1 && largest->kind == OMEN_SEGMENT_GRAPH && largest->n_nodes > 0 &&
+		!has_many_dead(largest) && renewed <= RENEWED_SHARE * total;
 }
 
 /* Bring the sources' rows together.  carry: the last one's graph goes on. */
@@ -322,7 +341,7 @@ merge(Relation index, const OmenMeta *meta, const OmenSegment *const *segments, 
 	omen_build_team_alone(&team);
 	builder = omen_builder_create(index, meta, &encoder.codec, &team, NULL, omen_progress_is_shown());
 
-	read_sources(index, meta, segments, n_segments, !anew && goes_on(segments, n_segments), sources, builder);
+	read_sources(index, meta, segments, n_segments, !anew && goes_on(meta, segments, n_segments), sources, builder);
 	if (!builder->rows.empty)
 		written = omen_builder_write(builder, &segment_id);
 	if (written)
