@@ -334,9 +334,15 @@ sub churn
 		$last = $bytes->();
 		$most = $last if $last > $most;
 	}
-	sql("VACUUM $table");
-	wait_for_no_worker();
-	$last = $bytes->();
+	# What a VACUUM finds is for a worker, which comes a little later, and what that replaces is for the next.
+	foreach my $time (1 .. 10)
+	{
+		sql("VACUUM $table");
+		sleep(0.5);
+		wait_for_no_worker();
+		$last = $bytes->();
+		last if $last <= 1.5 * $fresh;
+	}
 	note sprintf '%s: fresh %d kB, most %.2f times as much, in the end %.2f', $table, $fresh / 1024, $most / $fresh, $last / $fresh;
 	cmp_ok($last, '<=', 1.5 * $fresh, "$table: size in the end");
 	index_is_right($node, $table, "${table}_v", "$table: index");

@@ -90,9 +90,6 @@
 /* A segment with more dead rows than this share is written anew. */
 #define REWRITE_DEAD_SHARE 0.2
 
-/* Of the rows of a new segment, so many at most may be new where an older one goes on. */
-#define RENEWED_SHARE 0.5
-
 /* ---- locks ---- */
 
 /* The lock's name: a sub-object of the index that no catalog knows. */
@@ -294,7 +291,7 @@ goes_on(const OmenMeta *meta, const OmenSegment *const *segments, int n_segments
 		total += living_rows(meta, segments[i]);
 	renewed = largest->n_renewed + largest->n_dead + total - living_rows(meta, largest);
 	return n_segments > 1 && largest->kind == OMEN_SEGMENT_GRAPH && largest->n_nodes > 0 &&
-		!has_many_dead(largest) && renewed <= RENEWED_SHARE * total;
+		!has_many_dead(largest) && renewed <= OMEN_RENEWED_SHARE * total;
 }
 
 /* Bring the sources' rows together.  carry: the last one's graph goes on. */

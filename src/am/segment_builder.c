@@ -42,9 +42,6 @@
 #define PART_ROWS 16384
 #define MAX_PARTS 64
 
-/* When merges have renewed more than this share of the nodes, all are numbered anew. */
-#define RENEWED_SHARE 0.5
-
 /* What the steps work on, in each member. */
 typedef struct Sealing
 {
@@ -474,7 +471,7 @@ static bool
 keeps_order(const Sealing *sealing)
 {
 	return sealing->builder->carried &&
-		count_renewed(sealing) <= RENEWED_SHARE * sealing->folded.n_nodes;
+		count_renewed(sealing) <= OMEN_RENEWED_SHARE * sealing->folded.n_nodes;
 }
 
 /* Number the nodes by locality and bring the arrays into that order. */

@@ -14,6 +14,9 @@
 #include "src/filter/attribute_table.h"
 #include "src/graph/graph_build.h"
 
+/* When merges have renewed more than this share of a segment, it is numbered and linked anew. */
+#define OMEN_RENEWED_SHARE 0.5
+
 typedef enum OmenBuildPhase
 {
 	OMEN_PHASE_LOAD = 2,		/* 1 is PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE */
