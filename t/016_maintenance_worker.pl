@@ -224,7 +224,7 @@ is(sql(q{SELECT count(*) FROM omenvec_progress() AS p JOIN pg_stat_activity USIN
 set_pace(0);
 $hand->quit;
 is(n_cancelled(), $n_cancelled, 'to the end');
-is(n_sealed('tidied'), 1, 'and does the rest');
+is(sql(q{SELECT sum(rows) FROM omenvec_index_stats('tidied_v') WHERE kind = 'graph' AND state = 'live'}), 3000, 'and does the rest');
 wait_for_no_worker();
 set_pace(100, 1);
 insert('tidied', 3001, 6000);
@@ -335,8 +335,10 @@ sub churn
 		$most = $last if $last > $most;
 	}
 	# What a VACUUM finds is for a worker, which comes a little later, and what that replaces is for the next.
+	# An open tail at the end of the file is not moved: it keeps the file as long as it is, until it is sealed.
 	foreach my $time (1 .. 10)
 	{
+		sql("SELECT omenvec_optimize('${table}_v')");
 		sql("VACUUM $table");
 		sleep(0.5);
 		wait_for_no_worker();
