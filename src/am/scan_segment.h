@@ -116,12 +116,15 @@ extern void omen_scan_segment_open(OmenScanSegment *scan, Relation index, const 
 /*
  * The next candidates, nearest first as far as the search knows: about
  * scan->ef of them, which is as many as the settings say in the first round and
- * at least twice as many in each one after it.  bound is the key of the worst candidate that other segments have
- * already bettered, INFINITY for none; returns the number.  Up to *horizon, a
- * key, the segment has now given what it has: INFINITY at the end.
+ * at least twice as many in each one after it.  bound is the key of the worst
+ * candidate that other segments have already bettered, INFINITY for none;
+ * returns the number.  Up to *horizon, a key, the segment has now given what it
+ * has: INFINITY at the end.
  */
 extern int	omen_scan_segment_next(OmenScanSegment *scan, float bound,
 								   const OmenCandidate **candidates, float *horizon);
+
+/* ---- scan_source.c ---- */
 
 /* Lower bound of what the operator will say of a node. */
 extern double omen_scan_segment_bound(OmenScanSegment *scan, uint32 node);
@@ -131,9 +134,9 @@ extern double omen_scan_segment_refined_bound(OmenScanSegment *scan, uint32 node
 extern void omen_scan_segment_prefetch_refine(OmenScanSegment *scan, uint32 node);
 
 extern OmenTidEntry omen_scan_segment_tid(OmenScanSegment *scan, uint32 entry);
+extern bool omen_scan_segment_is_dead(OmenScanSegment *scan, uint32 entry);
+
 /* Does a row pass the filter? */
 extern bool omen_scan_segment_passes(OmenScanSegment *scan, uint32 entry);
-
-extern bool omen_scan_segment_is_dead(OmenScanSegment *scan, uint32 entry);
 
 #endif							/* OMEN_SCAN_SEGMENT_H */
