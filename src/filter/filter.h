@@ -13,7 +13,7 @@
 
 #include "access/skey.h"
 
-/* ---- conditions ---- */
+/* ---- filter_conditions.c ---- */
 
 typedef struct OmenFilter OmenFilter;
 
@@ -35,7 +35,7 @@ extern bool omen_filter_is_empty(const OmenFilter *filter);
 extern bool omen_filter_passes(OmenFilter *filter, BlockNumber block, OffsetNumber offset,
 							   const char *packed, uint32 n_bytes);
 
-/* ---- rows of a segment ---- */
+/* ---- filter_segment.c ---- */
 
 /* Ranks from .. to, both included. */
 typedef struct OmenRankRange
