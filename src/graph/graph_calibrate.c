@@ -452,8 +452,9 @@ summarise_class(const QueryResult *results, const uint64 *order, uint32 n, uint3
 
 /*
  * Divide the queries into classes of equal size by the key of the farthest
- * neighbour, as a search sees it that has to tell.  An inner product grows with the query's length, which says
- * nothing of how hard it is: there, all are of one class.
+ * neighbour, as a search sees it that has to tell.  An inner product grows with
+ * the query's length, which says nothing of how hard it is: there, all are of one
+ * class.
  */
 static void
 summarise(const CalibrationMember *member, const QueryResult *results, OmenRecallCurve *curve)

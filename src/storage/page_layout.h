@@ -199,8 +199,8 @@ StaticAssertDecl(sizeof(OmenValuePlace) == 8, "on-disk size of OmenValuePlace");
  * header and factors.  If the index has finer codes, that of the row follows its
  * code: factors, then code.  If it has attributes, an index tuple of them comes
  * last, with the CRC-32C of all that follows in place of a TID; the bytes of that
- * tuple, a uint32, stand before the factors.  A row too long for a page begins on a page of its own
- * and goes on, without gap, on as many more as it needs.
+ * tuple, a uint32, stand before the factors.  A row too long for a page begins on
+ * a page of its own and goes on, without gap, on as many more as it needs.
  */
 typedef struct OmenRowHeader
 {
