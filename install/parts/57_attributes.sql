@@ -9,114 +9,66 @@ CREATE OPERATOR FAMILY integer_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY integer_ops USING omenhnsw IS 'attributes: smallint, integer and bigint';
 
 CREATE OPERATOR CLASS int2_ops DEFAULT FOR TYPE smallint USING omenhnsw FAMILY integer_ops AS
-	OPERATOR 3 < (smallint, smallint),
-	OPERATOR 4 <= (smallint, smallint),
-	OPERATOR 5 = (smallint, smallint),
-	OPERATOR 6 >= (smallint, smallint),
-	OPERATOR 7 > (smallint, smallint),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 btint2cmp(smallint, smallint);
 COMMENT ON OPERATOR CLASS int2_ops USING omenhnsw IS 'smallint as an attribute, operators < <= = >= >';
 
 CREATE OPERATOR CLASS int4_ops DEFAULT FOR TYPE integer USING omenhnsw FAMILY integer_ops AS
-	OPERATOR 3 < (integer, integer),
-	OPERATOR 4 <= (integer, integer),
-	OPERATOR 5 = (integer, integer),
-	OPERATOR 6 >= (integer, integer),
-	OPERATOR 7 > (integer, integer),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 btint4cmp(integer, integer);
 COMMENT ON OPERATOR CLASS int4_ops USING omenhnsw IS 'integer as an attribute, operators < <= = >= >';
 
 CREATE OPERATOR CLASS int8_ops DEFAULT FOR TYPE bigint USING omenhnsw FAMILY integer_ops AS
-	OPERATOR 3 < (bigint, bigint),
-	OPERATOR 4 <= (bigint, bigint),
-	OPERATOR 5 = (bigint, bigint),
-	OPERATOR 6 >= (bigint, bigint),
-	OPERATOR 7 > (bigint, bigint),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 btint8cmp(bigint, bigint);
 COMMENT ON OPERATOR CLASS int8_ops USING omenhnsw IS 'bigint as an attribute, operators < <= = >= >';
 
 ALTER OPERATOR FAMILY integer_ops USING omenhnsw ADD
-	OPERATOR 3 < (smallint, integer),
-	OPERATOR 4 <= (smallint, integer),
-	OPERATOR 5 = (smallint, integer),
-	OPERATOR 6 >= (smallint, integer),
-	OPERATOR 7 > (smallint, integer),
+	OPERATOR 3 < (smallint, integer), OPERATOR 4 <= (smallint, integer), OPERATOR 5 = (smallint, integer),
+	OPERATOR 6 >= (smallint, integer), OPERATOR 7 > (smallint, integer),
 	FUNCTION 2 (smallint, integer) btint24cmp(smallint, integer),
-	OPERATOR 3 < (smallint, bigint),
-	OPERATOR 4 <= (smallint, bigint),
-	OPERATOR 5 = (smallint, bigint),
-	OPERATOR 6 >= (smallint, bigint),
-	OPERATOR 7 > (smallint, bigint),
+	OPERATOR 3 < (smallint, bigint), OPERATOR 4 <= (smallint, bigint), OPERATOR 5 = (smallint, bigint),
+	OPERATOR 6 >= (smallint, bigint), OPERATOR 7 > (smallint, bigint),
 	FUNCTION 2 (smallint, bigint) btint28cmp(smallint, bigint),
-	OPERATOR 3 < (integer, smallint),
-	OPERATOR 4 <= (integer, smallint),
-	OPERATOR 5 = (integer, smallint),
-	OPERATOR 6 >= (integer, smallint),
-	OPERATOR 7 > (integer, smallint),
+	OPERATOR 3 < (integer, smallint), OPERATOR 4 <= (integer, smallint), OPERATOR 5 = (integer, smallint),
+	OPERATOR 6 >= (integer, smallint), OPERATOR 7 > (integer, smallint),
 	FUNCTION 2 (integer, smallint) btint42cmp(integer, smallint),
-	OPERATOR 3 < (integer, bigint),
-	OPERATOR 4 <= (integer, bigint),
-	OPERATOR 5 = (integer, bigint),
-	OPERATOR 6 >= (integer, bigint),
-	OPERATOR 7 > (integer, bigint),
+	OPERATOR 3 < (integer, bigint), OPERATOR 4 <= (integer, bigint), OPERATOR 5 = (integer, bigint),
+	OPERATOR 6 >= (integer, bigint), OPERATOR 7 > (integer, bigint),
 	FUNCTION 2 (integer, bigint) btint48cmp(integer, bigint),
-	OPERATOR 3 < (bigint, smallint),
-	OPERATOR 4 <= (bigint, smallint),
-	OPERATOR 5 = (bigint, smallint),
-	OPERATOR 6 >= (bigint, smallint),
-	OPERATOR 7 > (bigint, smallint),
+	OPERATOR 3 < (bigint, smallint), OPERATOR 4 <= (bigint, smallint), OPERATOR 5 = (bigint, smallint),
+	OPERATOR 6 >= (bigint, smallint), OPERATOR 7 > (bigint, smallint),
 	FUNCTION 2 (bigint, smallint) btint82cmp(bigint, smallint),
-	OPERATOR 3 < (bigint, integer),
-	OPERATOR 4 <= (bigint, integer),
-	OPERATOR 5 = (bigint, integer),
-	OPERATOR 6 >= (bigint, integer),
-	OPERATOR 7 > (bigint, integer),
+	OPERATOR 3 < (bigint, integer), OPERATOR 4 <= (bigint, integer), OPERATOR 5 = (bigint, integer),
+	OPERATOR 6 >= (bigint, integer), OPERATOR 7 > (bigint, integer),
 	FUNCTION 2 (bigint, integer) btint84cmp(bigint, integer);
 
 CREATE OPERATOR FAMILY float_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY float_ops USING omenhnsw IS 'attributes: real and double precision';
 
 CREATE OPERATOR CLASS float4_ops DEFAULT FOR TYPE real USING omenhnsw FAMILY float_ops AS
-	OPERATOR 3 < (real, real),
-	OPERATOR 4 <= (real, real),
-	OPERATOR 5 = (real, real),
-	OPERATOR 6 >= (real, real),
-	OPERATOR 7 > (real, real),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 btfloat4cmp(real, real);
 COMMENT ON OPERATOR CLASS float4_ops USING omenhnsw IS 'real as an attribute, operators < <= = >= >';
 
 CREATE OPERATOR CLASS float8_ops DEFAULT FOR TYPE double precision USING omenhnsw FAMILY float_ops AS
-	OPERATOR 3 < (double precision, double precision),
-	OPERATOR 4 <= (double precision, double precision),
-	OPERATOR 5 = (double precision, double precision),
-	OPERATOR 6 >= (double precision, double precision),
-	OPERATOR 7 > (double precision, double precision),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 btfloat8cmp(double precision, double precision);
 COMMENT ON OPERATOR CLASS float8_ops USING omenhnsw IS 'double precision as an attribute, operators < <= = >= >';
 
 ALTER OPERATOR FAMILY float_ops USING omenhnsw ADD
-	OPERATOR 3 < (real, double precision),
-	OPERATOR 4 <= (real, double precision),
-	OPERATOR 5 = (real, double precision),
-	OPERATOR 6 >= (real, double precision),
-	OPERATOR 7 > (real, double precision),
+	OPERATOR 3 < (real, double precision), OPERATOR 4 <= (real, double precision), OPERATOR 5 = (real, double precision),
+	OPERATOR 6 >= (real, double precision), OPERATOR 7 > (real, double precision),
 	FUNCTION 2 (real, double precision) btfloat48cmp(real, double precision),
-	OPERATOR 3 < (double precision, real),
-	OPERATOR 4 <= (double precision, real),
-	OPERATOR 5 = (double precision, real),
-	OPERATOR 6 >= (double precision, real),
-	OPERATOR 7 > (double precision, real),
+	OPERATOR 3 < (double precision, real), OPERATOR 4 <= (double precision, real), OPERATOR 5 = (double precision, real),
+	OPERATOR 6 >= (double precision, real), OPERATOR 7 > (double precision, real),
 	FUNCTION 2 (double precision, real) btfloat84cmp(double precision, real);
 
 CREATE OPERATOR FAMILY numeric_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY numeric_ops USING omenhnsw IS 'attributes: numeric';
 
 CREATE OPERATOR CLASS numeric_ops DEFAULT FOR TYPE numeric USING omenhnsw FAMILY numeric_ops AS
-	OPERATOR 3 < (numeric, numeric),
-	OPERATOR 4 <= (numeric, numeric),
-	OPERATOR 5 = (numeric, numeric),
-	OPERATOR 6 >= (numeric, numeric),
-	OPERATOR 7 > (numeric, numeric),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 numeric_cmp(numeric, numeric);
 COMMENT ON OPERATOR CLASS numeric_ops USING omenhnsw IS 'numeric as an attribute, operators < <= = >= >';
 
@@ -126,79 +78,45 @@ CREATE OPERATOR FAMILY datetime_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY datetime_ops USING omenhnsw IS 'attributes: date, timestamp and timestamptz';
 
 CREATE OPERATOR CLASS date_ops DEFAULT FOR TYPE date USING omenhnsw FAMILY datetime_ops AS
-	OPERATOR 3 < (date, date),
-	OPERATOR 4 <= (date, date),
-	OPERATOR 5 = (date, date),
-	OPERATOR 6 >= (date, date),
-	OPERATOR 7 > (date, date),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 date_cmp(date, date);
 COMMENT ON OPERATOR CLASS date_ops USING omenhnsw IS 'date as an attribute, operators < <= = >= >';
 
 CREATE OPERATOR CLASS timestamp_ops DEFAULT FOR TYPE timestamp USING omenhnsw FAMILY datetime_ops AS
-	OPERATOR 3 < (timestamp, timestamp),
-	OPERATOR 4 <= (timestamp, timestamp),
-	OPERATOR 5 = (timestamp, timestamp),
-	OPERATOR 6 >= (timestamp, timestamp),
-	OPERATOR 7 > (timestamp, timestamp),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 timestamp_cmp(timestamp, timestamp);
 COMMENT ON OPERATOR CLASS timestamp_ops USING omenhnsw IS 'timestamp as an attribute, operators < <= = >= >';
 
 CREATE OPERATOR CLASS timestamptz_ops DEFAULT FOR TYPE timestamptz USING omenhnsw FAMILY datetime_ops AS
-	OPERATOR 3 < (timestamptz, timestamptz),
-	OPERATOR 4 <= (timestamptz, timestamptz),
-	OPERATOR 5 = (timestamptz, timestamptz),
-	OPERATOR 6 >= (timestamptz, timestamptz),
-	OPERATOR 7 > (timestamptz, timestamptz),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 timestamptz_cmp(timestamptz, timestamptz);
 COMMENT ON OPERATOR CLASS timestamptz_ops USING omenhnsw IS 'timestamptz as an attribute, operators < <= = >= >';
 
 ALTER OPERATOR FAMILY datetime_ops USING omenhnsw ADD
-	OPERATOR 3 < (date, timestamp),
-	OPERATOR 4 <= (date, timestamp),
-	OPERATOR 5 = (date, timestamp),
-	OPERATOR 6 >= (date, timestamp),
-	OPERATOR 7 > (date, timestamp),
+	OPERATOR 3 < (date, timestamp), OPERATOR 4 <= (date, timestamp), OPERATOR 5 = (date, timestamp),
+	OPERATOR 6 >= (date, timestamp), OPERATOR 7 > (date, timestamp),
 	FUNCTION 2 (date, timestamp) date_cmp_timestamp(date, timestamp),
-	OPERATOR 3 < (date, timestamptz),
-	OPERATOR 4 <= (date, timestamptz),
-	OPERATOR 5 = (date, timestamptz),
-	OPERATOR 6 >= (date, timestamptz),
-	OPERATOR 7 > (date, timestamptz),
+	OPERATOR 3 < (date, timestamptz), OPERATOR 4 <= (date, timestamptz), OPERATOR 5 = (date, timestamptz),
+	OPERATOR 6 >= (date, timestamptz), OPERATOR 7 > (date, timestamptz),
 	FUNCTION 2 (date, timestamptz) date_cmp_timestamptz(date, timestamptz),
-	OPERATOR 3 < (timestamp, date),
-	OPERATOR 4 <= (timestamp, date),
-	OPERATOR 5 = (timestamp, date),
-	OPERATOR 6 >= (timestamp, date),
-	OPERATOR 7 > (timestamp, date),
+	OPERATOR 3 < (timestamp, date), OPERATOR 4 <= (timestamp, date), OPERATOR 5 = (timestamp, date),
+	OPERATOR 6 >= (timestamp, date), OPERATOR 7 > (timestamp, date),
 	FUNCTION 2 (timestamp, date) timestamp_cmp_date(timestamp, date),
-	OPERATOR 3 < (timestamp, timestamptz),
-	OPERATOR 4 <= (timestamp, timestamptz),
-	OPERATOR 5 = (timestamp, timestamptz),
-	OPERATOR 6 >= (timestamp, timestamptz),
-	OPERATOR 7 > (timestamp, timestamptz),
+	OPERATOR 3 < (timestamp, timestamptz), OPERATOR 4 <= (timestamp, timestamptz), OPERATOR 5 = (timestamp, timestamptz),
+	OPERATOR 6 >= (timestamp, timestamptz), OPERATOR 7 > (timestamp, timestamptz),
 	FUNCTION 2 (timestamp, timestamptz) timestamp_cmp_timestamptz(timestamp, timestamptz),
-	OPERATOR 3 < (timestamptz, date),
-	OPERATOR 4 <= (timestamptz, date),
-	OPERATOR 5 = (timestamptz, date),
-	OPERATOR 6 >= (timestamptz, date),
-	OPERATOR 7 > (timestamptz, date),
+	OPERATOR 3 < (timestamptz, date), OPERATOR 4 <= (timestamptz, date), OPERATOR 5 = (timestamptz, date),
+	OPERATOR 6 >= (timestamptz, date), OPERATOR 7 > (timestamptz, date),
 	FUNCTION 2 (timestamptz, date) timestamptz_cmp_date(timestamptz, date),
-	OPERATOR 3 < (timestamptz, timestamp),
-	OPERATOR 4 <= (timestamptz, timestamp),
-	OPERATOR 5 = (timestamptz, timestamp),
-	OPERATOR 6 >= (timestamptz, timestamp),
-	OPERATOR 7 > (timestamptz, timestamp),
+	OPERATOR 3 < (timestamptz, timestamp), OPERATOR 4 <= (timestamptz, timestamp), OPERATOR 5 = (timestamptz, timestamp),
+	OPERATOR 6 >= (timestamptz, timestamp), OPERATOR 7 > (timestamptz, timestamp),
 	FUNCTION 2 (timestamptz, timestamp) timestamptz_cmp_timestamp(timestamptz, timestamp);
 
 CREATE OPERATOR FAMILY time_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY time_ops USING omenhnsw IS 'attributes: time';
 
 CREATE OPERATOR CLASS time_ops DEFAULT FOR TYPE time USING omenhnsw FAMILY time_ops AS
-	OPERATOR 3 < (time, time),
-	OPERATOR 4 <= (time, time),
-	OPERATOR 5 = (time, time),
-	OPERATOR 6 >= (time, time),
-	OPERATOR 7 > (time, time),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 time_cmp(time, time);
 COMMENT ON OPERATOR CLASS time_ops USING omenhnsw IS 'time as an attribute, operators < <= = >= >';
 
@@ -206,11 +124,7 @@ CREATE OPERATOR FAMILY timetz_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY timetz_ops USING omenhnsw IS 'attributes: timetz';
 
 CREATE OPERATOR CLASS timetz_ops DEFAULT FOR TYPE timetz USING omenhnsw FAMILY timetz_ops AS
-	OPERATOR 3 < (timetz, timetz),
-	OPERATOR 4 <= (timetz, timetz),
-	OPERATOR 5 = (timetz, timetz),
-	OPERATOR 6 >= (timetz, timetz),
-	OPERATOR 7 > (timetz, timetz),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 timetz_cmp(timetz, timetz);
 COMMENT ON OPERATOR CLASS timetz_ops USING omenhnsw IS 'timetz as an attribute, operators < <= = >= >';
 
@@ -218,11 +132,7 @@ CREATE OPERATOR FAMILY interval_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY interval_ops USING omenhnsw IS 'attributes: interval';
 
 CREATE OPERATOR CLASS interval_ops DEFAULT FOR TYPE interval USING omenhnsw FAMILY interval_ops AS
-	OPERATOR 3 < (interval, interval),
-	OPERATOR 4 <= (interval, interval),
-	OPERATOR 5 = (interval, interval),
-	OPERATOR 6 >= (interval, interval),
-	OPERATOR 7 > (interval, interval),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 interval_cmp(interval, interval);
 COMMENT ON OPERATOR CLASS interval_ops USING omenhnsw IS 'interval as an attribute, operators < <= = >= >';
 
@@ -232,13 +142,8 @@ CREATE OPERATOR FAMILY text_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY text_ops USING omenhnsw IS 'attributes: text and varchar';
 
 CREATE OPERATOR CLASS text_ops DEFAULT FOR TYPE text USING omenhnsw FAMILY text_ops AS
-	OPERATOR 3 < (text, text),
-	OPERATOR 4 <= (text, text),
-	OPERATOR 5 = (text, text),
-	OPERATOR 6 >= (text, text),
-	OPERATOR 7 > (text, text),
-	OPERATOR 8 ^@ (text, text),
-	OPERATOR 9 ~~ (text, text),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
+	OPERATOR 8 ^@, OPERATOR 9 ~~,
 	FUNCTION 2 bttextcmp(text, text);
 COMMENT ON OPERATOR CLASS text_ops USING omenhnsw IS 'text and varchar as an attribute, operators < <= = >= > ^@ ~~';
 
@@ -246,11 +151,7 @@ CREATE OPERATOR FAMILY bpchar_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY bpchar_ops USING omenhnsw IS 'attributes: char(n)';
 
 CREATE OPERATOR CLASS bpchar_ops DEFAULT FOR TYPE character USING omenhnsw FAMILY bpchar_ops AS
-	OPERATOR 3 < (character, character),
-	OPERATOR 4 <= (character, character),
-	OPERATOR 5 = (character, character),
-	OPERATOR 6 >= (character, character),
-	OPERATOR 7 > (character, character),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 bpcharcmp(character, character);
 COMMENT ON OPERATOR CLASS bpchar_ops USING omenhnsw IS 'char(n) as an attribute, operators < <= = >= >';
 
@@ -258,11 +159,7 @@ CREATE OPERATOR FAMILY char_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY char_ops USING omenhnsw IS 'attributes: "char"';
 
 CREATE OPERATOR CLASS char_ops DEFAULT FOR TYPE "char" USING omenhnsw FAMILY char_ops AS
-	OPERATOR 3 < ("char", "char"),
-	OPERATOR 4 <= ("char", "char"),
-	OPERATOR 5 = ("char", "char"),
-	OPERATOR 6 >= ("char", "char"),
-	OPERATOR 7 > ("char", "char"),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 btcharcmp("char", "char");
 COMMENT ON OPERATOR CLASS char_ops USING omenhnsw IS '"char" as an attribute, operators < <= = >= >';
 
@@ -270,11 +167,7 @@ CREATE OPERATOR FAMILY bytea_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY bytea_ops USING omenhnsw IS 'attributes: bytea';
 
 CREATE OPERATOR CLASS bytea_ops DEFAULT FOR TYPE bytea USING omenhnsw FAMILY bytea_ops AS
-	OPERATOR 3 < (bytea, bytea),
-	OPERATOR 4 <= (bytea, bytea),
-	OPERATOR 5 = (bytea, bytea),
-	OPERATOR 6 >= (bytea, bytea),
-	OPERATOR 7 > (bytea, bytea),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 byteacmp(bytea, bytea);
 COMMENT ON OPERATOR CLASS bytea_ops USING omenhnsw IS 'bytea as an attribute, operators < <= = >= >';
 
@@ -284,11 +177,7 @@ CREATE OPERATOR FAMILY bool_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY bool_ops USING omenhnsw IS 'attributes: boolean';
 
 CREATE OPERATOR CLASS bool_ops DEFAULT FOR TYPE boolean USING omenhnsw FAMILY bool_ops AS
-	OPERATOR 3 < (boolean, boolean),
-	OPERATOR 4 <= (boolean, boolean),
-	OPERATOR 5 = (boolean, boolean),
-	OPERATOR 6 >= (boolean, boolean),
-	OPERATOR 7 > (boolean, boolean),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 btboolcmp(boolean, boolean);
 COMMENT ON OPERATOR CLASS bool_ops USING omenhnsw IS 'boolean as an attribute, operators < <= = >= >';
 
@@ -296,11 +185,7 @@ CREATE OPERATOR FAMILY oid_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY oid_ops USING omenhnsw IS 'attributes: oid';
 
 CREATE OPERATOR CLASS oid_ops DEFAULT FOR TYPE oid USING omenhnsw FAMILY oid_ops AS
-	OPERATOR 3 < (oid, oid),
-	OPERATOR 4 <= (oid, oid),
-	OPERATOR 5 = (oid, oid),
-	OPERATOR 6 >= (oid, oid),
-	OPERATOR 7 > (oid, oid),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 btoidcmp(oid, oid);
 COMMENT ON OPERATOR CLASS oid_ops USING omenhnsw IS 'oid as an attribute, operators < <= = >= >';
 
@@ -308,11 +193,7 @@ CREATE OPERATOR FAMILY uuid_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY uuid_ops USING omenhnsw IS 'attributes: uuid';
 
 CREATE OPERATOR CLASS uuid_ops DEFAULT FOR TYPE uuid USING omenhnsw FAMILY uuid_ops AS
-	OPERATOR 3 < (uuid, uuid),
-	OPERATOR 4 <= (uuid, uuid),
-	OPERATOR 5 = (uuid, uuid),
-	OPERATOR 6 >= (uuid, uuid),
-	OPERATOR 7 > (uuid, uuid),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 uuid_cmp(uuid, uuid);
 COMMENT ON OPERATOR CLASS uuid_ops USING omenhnsw IS 'uuid as an attribute, operators < <= = >= >';
 
@@ -320,11 +201,7 @@ CREATE OPERATOR FAMILY enum_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY enum_ops USING omenhnsw IS 'attributes: enumeration types';
 
 CREATE OPERATOR CLASS enum_ops DEFAULT FOR TYPE anyenum USING omenhnsw FAMILY enum_ops AS
-	OPERATOR 3 < (anyenum, anyenum),
-	OPERATOR 4 <= (anyenum, anyenum),
-	OPERATOR 5 = (anyenum, anyenum),
-	OPERATOR 6 >= (anyenum, anyenum),
-	OPERATOR 7 > (anyenum, anyenum),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
 	FUNCTION 2 enum_cmp(anyenum, anyenum);
 COMMENT ON OPERATOR CLASS enum_ops USING omenhnsw IS 'enumeration types as an attribute, operators < <= = >= >';
 
@@ -332,14 +209,8 @@ CREATE OPERATOR FAMILY inet_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY inet_ops USING omenhnsw IS 'attributes: inet and cidr';
 
 CREATE OPERATOR CLASS inet_ops DEFAULT FOR TYPE inet USING omenhnsw FAMILY inet_ops AS
-	OPERATOR 3 < (inet, inet),
-	OPERATOR 4 <= (inet, inet),
-	OPERATOR 5 = (inet, inet),
-	OPERATOR 6 >= (inet, inet),
-	OPERATOR 7 > (inet, inet),
-	OPERATOR 10 && (inet, inet),
-	OPERATOR 11 >>= (inet, inet),
-	OPERATOR 12 <<= (inet, inet),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
+	OPERATOR 10 &&, OPERATOR 11 >>=, OPERATOR 12 <<=,
 	FUNCTION 2 network_cmp(inet, inet);
 COMMENT ON OPERATOR CLASS inet_ops USING omenhnsw IS 'inet and cidr as an attribute, operators < <= = >= > && >>= <<=';
 
@@ -349,14 +220,8 @@ CREATE OPERATOR FAMILY array_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY array_ops USING omenhnsw IS 'attributes: arrays';
 
 CREATE OPERATOR CLASS array_ops DEFAULT FOR TYPE anyarray USING omenhnsw FAMILY array_ops AS
-	OPERATOR 3 < (anyarray, anyarray),
-	OPERATOR 4 <= (anyarray, anyarray),
-	OPERATOR 5 = (anyarray, anyarray),
-	OPERATOR 6 >= (anyarray, anyarray),
-	OPERATOR 7 > (anyarray, anyarray),
-	OPERATOR 10 && (anyarray, anyarray),
-	OPERATOR 11 @> (anyarray, anyarray),
-	OPERATOR 12 <@ (anyarray, anyarray),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
+	OPERATOR 10 &&, OPERATOR 11 @>, OPERATOR 12 <@,
 	FUNCTION 2 btarraycmp(anyarray, anyarray);
 COMMENT ON OPERATOR CLASS array_ops USING omenhnsw IS 'arrays as an attribute, operators < <= = >= > && @> <@';
 
@@ -364,14 +229,8 @@ CREATE OPERATOR FAMILY range_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY range_ops USING omenhnsw IS 'attributes: ranges';
 
 CREATE OPERATOR CLASS range_ops DEFAULT FOR TYPE anyrange USING omenhnsw FAMILY range_ops AS
-	OPERATOR 3 < (anyrange, anyrange),
-	OPERATOR 4 <= (anyrange, anyrange),
-	OPERATOR 5 = (anyrange, anyrange),
-	OPERATOR 6 >= (anyrange, anyrange),
-	OPERATOR 7 > (anyrange, anyrange),
-	OPERATOR 10 && (anyrange, anyrange),
-	OPERATOR 11 @> (anyrange, anyrange),
-	OPERATOR 12 <@ (anyrange, anyrange),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
+	OPERATOR 10 &&, OPERATOR 11 @>, OPERATOR 12 <@,
 	OPERATOR 11 @> (anyrange, anyelement),
 	FUNCTION 2 range_cmp(anyrange, anyrange);
 COMMENT ON OPERATOR CLASS range_ops USING omenhnsw IS 'ranges as an attribute, operators < <= = >= > && @> <@';
@@ -380,13 +239,8 @@ CREATE OPERATOR FAMILY jsonb_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY jsonb_ops USING omenhnsw IS 'attributes: jsonb';
 
 CREATE OPERATOR CLASS jsonb_ops DEFAULT FOR TYPE jsonb USING omenhnsw FAMILY jsonb_ops AS
-	OPERATOR 3 < (jsonb, jsonb),
-	OPERATOR 4 <= (jsonb, jsonb),
-	OPERATOR 5 = (jsonb, jsonb),
-	OPERATOR 6 >= (jsonb, jsonb),
-	OPERATOR 7 > (jsonb, jsonb),
-	OPERATOR 11 @> (jsonb, jsonb),
-	OPERATOR 12 <@ (jsonb, jsonb),
+	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
+	OPERATOR 11 @>, OPERATOR 12 <@,
 	OPERATOR 13 ? (jsonb, text),
 	OPERATOR 14 ?| (jsonb, text[]),
 	OPERATOR 15 ?& (jsonb, text[]),
@@ -405,7 +259,7 @@ CREATE OPERATOR FAMILY point_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY point_ops USING omenhnsw IS 'attributes: points in a plane';
 
 CREATE OPERATOR CLASS point_ops DEFAULT FOR TYPE point USING omenhnsw FAMILY point_ops AS
-	OPERATOR 12 ~= (point, point),
+	OPERATOR 12 ~=,
 	OPERATOR 12 <@ (point, box),
 	OPERATOR 12 <@ (point, circle),
 	OPERATOR 12 <@ (point, polygon),
