@@ -33,13 +33,19 @@ prefetch_lines(const char *from, uint32 n_bytes)
 }
 
 static void
-resident_prefetch_links(OmenNodeSource *source, uint32 node)
+resident_prefetch_links_only(OmenNodeSource *source, uint32 node)
 {
 	OmenScanSegment *scan = (OmenScanSegment *) source;
 
 	prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_NODES, node),
 				   scan->nodes.shape.body_bytes);
-	scan->upcoming = node;
+}
+
+static void
+resident_prefetch_links(OmenNodeSource *source, uint32 node)
+{
+	resident_prefetch_links_only(source, node);
+	((OmenScanSegment *) source)->upcoming = node;
 }
 
 /* The whole list is copied; counting instead of stopping needs no branches. */
@@ -59,6 +65,16 @@ resident_links(OmenNodeSource *source, uint32 node, uint32 *out)
 	return n;
 }
 
+/* The beginnings of codes, up to so many bytes of each. */
+static inline void
+prefetch_codes_of(const OmenScanSegment *scan, const uint32 *nodes, int n, uint32 most_bytes)
+{
+	uint32		n_bytes = Min(scan->resident->strides[OMEN_COLUMN_CODES - 1], most_bytes);
+
+	for (int i = 0; i < n; i++)
+		prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_CODES, nodes[i]), n_bytes);
+}
+
 /*
  * Besides the codes wanted now, ask for those that the next expansion is most
  * likely to want: their lines arrive while this one computes.  That many of
@@ -68,16 +84,17 @@ static void
 resident_prefetch_codes(OmenNodeSource *source, const uint32 *nodes, int n)
 {
 	OmenScanSegment *scan = (OmenScanSegment *) source;
-	uint32		n_bytes = scan->resident->strides[OMEN_COLUMN_CODES - 1];
 	uint32		upcoming[OMEN_MAX_LINKS];
 	int			n_upcoming = resident_links(source, scan->upcoming, upcoming);
 
-	for (int i = 0; i < n; i++)
-		prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_CODES, nodes[i]),
-					   Min(n_bytes, PREFETCH_MAX_BYTES));
-	for (int i = 0; i < n_upcoming; i++)
-		prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_CODES, upcoming[i]),
-					   Min(n_bytes, PREFETCH_AHEAD_BYTES));
+	prefetch_codes_of(scan, nodes, n, PREFETCH_MAX_BYTES);
+	prefetch_codes_of(scan, upcoming, n_upcoming, PREFETCH_AHEAD_BYTES);
+}
+
+static void
+resident_prefetch_codes_only(OmenNodeSource *source, const uint32 *nodes, int n)
+{
+	prefetch_codes_of((OmenScanSegment *) source, nodes, n, PREFETCH_MAX_BYTES);
 }
 
 /* The code that a stored reference names, in a copy: BYTES is one range there. */
@@ -372,25 +389,6 @@ source_select(OmenNodeSource *source, uint32 *nodes, int n)
 	return n_wanted;
 }
 
-static void
-resident_prefetch_links_only(OmenNodeSource *source, uint32 node)
-{
-	OmenScanSegment *scan = (OmenScanSegment *) source;
-
-	prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_NODES, node),
-				   scan->nodes.shape.body_bytes);
-}
-
-static void
-resident_prefetch_codes_only(OmenNodeSource *source, const uint32 *nodes, int n)
-{
-	OmenScanSegment *scan = (OmenScanSegment *) source;
-	uint32		n_bytes = Min(scan->resident->strides[OMEN_COLUMN_CODES - 1], PREFETCH_MAX_BYTES);
-
-	for (int i = 0; i < n; i++)
-		prefetch_lines(omen_resident_body(scan->resident, OMEN_COLUMN_CODES, nodes[i]), n_bytes);
-}
-
 static const OmenNodeSource page_source = {
 	.prefetch_links = source_prefetch_links,
 	.links = source_links,
@@ -405,35 +403,31 @@ static const OmenNodeSource resident_source = {
 	.keys = resident_keys
 };
 
-static const OmenNodeSource selecting_page_source = {
-	.prefetch_links = source_prefetch_links,
-	.links = source_links,
-	.prefetch_codes = source_prefetch_codes,
-	.keys = source_keys,
-	.select = source_select
-};
-
-static const OmenNodeSource selecting_resident_source = {
-	.prefetch_links = resident_prefetch_links_only,
-	.links = resident_links,
-	.prefetch_codes = resident_prefetch_codes_only,
-	.keys = resident_keys,
-	.select = source_select
-};
-
+/*
+ * A walk's next expansion reads more lists than that of the upcoming node: only
+ * what is wanted for certain is asked for ahead.
+ */
 OmenNodeSource
 omen_scan_node_source(const OmenScanSegment *scan, bool selecting)
 {
-	if (selecting)
-		return scan->resident ? selecting_resident_source : selecting_page_source;
-	return scan->resident ? resident_source : page_source;
+	OmenNodeSource source = scan->resident ? resident_source : page_source;
+
+	if (!selecting)
+		return source;
+	source.select = source_select;
+	if (scan->resident)
+	{
+		source.prefetch_links = resident_prefetch_links_only;
+		source.prefetch_codes = resident_prefetch_codes_only;
+	}
+	return source;
 }
 
 void
 omen_scan_prefetch_codes(OmenScanSegment *scan, const uint32 *nodes, int n)
 {
 	if (scan->resident)
-		resident_prefetch_codes_only(&scan->source, nodes, n);
+		prefetch_codes_of(scan, nodes, n, PREFETCH_MAX_BYTES);
 }
 
 /* ---- records ---- */
