@@ -6,8 +6,9 @@
  * Links are to lead from anywhere to what is near.  By inner products the
  * longest vectors are near everything and short ones near nothing, so links
  * are chosen by another key.  (Not those of sparse vectors: their searches
- * start from terms, and find more by the links of inner products.)  It needs the largest norm: each member of a team
- * looks for it on its own, for that takes milliseconds.
+ * start from terms, and find more by the links of inner products.)  It needs the
+ * largest norm: each member of a team looks for it on its own, for that takes
+ * milliseconds.
  *
  *-------------------------------------------------------------------------
  */

@@ -16,6 +16,7 @@
 
 /* Starting points: so many in each direction, see link_seed(). */
 #define SEEDS_EACH_SIDE 2
+#define MOST_SEEDS Max(2 * SEEDS_EACH_SIDE, OMEN_TERM_SEEDS)
 
 /* A team claims so many searches at a time. */
 #define SEARCH_PIECE 8
@@ -51,6 +52,22 @@ link_next_in(const LinkState *state, uint32 node, bool above)
 					  63 - (uint32) __builtin_clzll(bits));
 }
 
+static void
+link_seed_with(LinkState *state, LinkSearch *s, const uint32 *nodes, int n)
+{
+	float		keys[MOST_SEEDS];
+	OmenCandidate seeds[MOST_SEEDS];
+	int			i;
+
+	omen_records_keys(state->records, s->query, nodes, n, keys);
+	for (i = 0; i < n; i++)
+	{
+		seeds[i].key = keys[i];
+		seeds[i].node = nodes[i];
+	}
+	omen_search_seed(s->search, seeds, n);
+}
+
 /*
  * Start a node's search from those that are nearest to it in number among
  * the inserted.  The numbering has clustered the nodes already, so this is as
@@ -60,8 +77,6 @@ static void
 link_seed(LinkState *state, LinkSearch *s, uint32 node)
 {
 	uint32		nodes[2 * SEEDS_EACH_SIDE];
-	float		keys[2 * SEEDS_EACH_SIDE];
-	OmenCandidate seeds[2 * SEEDS_EACH_SIDE];
 	int			n = 0;
 	int			side;
 	int			i;
@@ -78,13 +93,7 @@ link_seed(LinkState *state, LinkSearch *s, uint32 node)
 			nodes[n++] = at;
 		}
 	}
-	omen_records_keys(state->records, s->query, nodes, n, keys);
-	for (i = 0; i < n; i++)
-	{
-		seeds[i].key = keys[i];
-		seeds[i].node = nodes[i];
-	}
-	omen_search_seed(s->search, seeds, n);
+	link_seed_with(state, s, nodes, n);
 }
 
 /* Codes with terms: also from the inserted ones among those that share a term. */
@@ -92,8 +101,6 @@ static void
 link_seed_by_terms(LinkState *state, LinkSearch *s)
 {
 	uint32		nodes[OMEN_TERM_SEEDS];
-	float		keys[OMEN_TERM_SEEDS];
-	OmenCandidate seeds[OMEN_TERM_SEEDS];
 	int			n_found;
 	int			n = 0;
 	int			i;
@@ -104,13 +111,7 @@ link_seed_by_terms(LinkState *state, LinkSearch *s)
 		if (link_is_in(state, nodes[i]))
 			nodes[n++] = nodes[i];
 	}
-	omen_records_keys(state->records, s->query, nodes, n, keys);
-	for (i = 0; i < n; i++)
-	{
-		seeds[i].key = keys[i];
-		seeds[i].node = nodes[i];
-	}
-	omen_search_seed(s->search, seeds, n);
+	link_seed_with(state, s, nodes, n);
 }
 
 static void
