@@ -24,6 +24,7 @@
 
 #include "src/graph/graph_build.h"
 #include "src/graph/graph_params.h"
+#include "unit/test_hash.h"
 #include "unit/thread_team.h"
 
 static int	n_args;
@@ -118,17 +119,6 @@ typedef struct Graph
 	OmenGraphParams params;
 	double		times[5];		/* CPU seconds at the ends of the steps */
 } Graph;
-
-static uint64
-hash_words(const uint32 *words, size_t n)
-{
-	uint64		hash = UINT64CONST(14695981039346656037);
-	size_t		i;
-
-	for (i = 0; i < n; i++)
-		hash = (hash ^ words[i]) * UINT64CONST(1099511628211);
-	return hash;
-}
 
 static void
 print_graph(const Graph *g)

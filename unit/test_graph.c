@@ -19,6 +19,7 @@
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_build.h"
 #include "src/graph/graph_search.h"
+#include "unit/test_hash.h"
 #include "unit/test_host.h"
 #include "unit/test_random.h"
 
@@ -136,17 +137,6 @@ free_graph(Graph *g)
 	test_host_release(&counts, g->order);
 	test_host_release(&counts, g->links);
 	omen_routing_release(&team, &g->routing);
-}
-
-static uint64
-hash_words(const uint32 *words, size_t n)
-{
-	uint64		hash = UINT64CONST(14695981039346656037);
-	size_t		i;
-
-	for (i = 0; i < n; i++)
-		hash = (hash ^ words[i]) * UINT64CONST(1099511628211);
-	return hash;
 }
 
 static uint64

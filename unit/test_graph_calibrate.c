@@ -9,34 +9,18 @@
 #include "c.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#undef printf
 #undef qsort
 
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_build.h"
+#include "unit/test_check.h"
 #include "unit/test_host.h"
 
 #define N_NODES 20000
 #define N_QUERIES 500
 #define DIMS 16
-
-static long n_passed;
-static long n_failed;
-
-static void
-check(bool ok, const char *what, double value)
-{
-	if (ok)
-	{
-		n_passed++;
-		return;
-	}
-	n_failed++;
-	printf("FAILED: %s (%g)\n", what, value);
-}
 
 static TestCounts counts;
 static const OmenHost host = TEST_HOST(&counts);
@@ -384,6 +368,5 @@ main(void)
 	test_widen(&g, 100, 1000);
 	test_prediction(&g);
 	release(&g);
-	printf("test_graph_calibrate: %ld passed, %ld failed\n", n_passed, n_failed);
-	return n_failed == 0 ? 0 : 1;
+	return report_checks("test_graph_calibrate");
 }

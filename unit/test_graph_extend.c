@@ -391,6 +391,30 @@ build_anew(Graph *g, const Graph *like)
 	build(g, 1);
 }
 
+/*
+ * A graph must find what one of the same records finds that is built anew, but
+ * for so much; returns how many seconds that one took.
+ */
+static double
+check_recall(const Graph *g, const char *what, double tolerance)
+{
+	Graph		anew;
+	double		seconds;
+	double		found;
+	double		expected;
+
+	build_anew(&anew, g);
+	seconds = anew.seconds;
+	expected = recall(&anew);
+	found = recall(g);
+	check(found >= expected - tolerance, what, g->records.n, found - expected);
+	if (getenv("VERBOSE"))
+		printf("%s: %u nodes, %.4f, anew %.4f; samples %u, anew %u\n", what, g->records.n,
+			   found, expected, g->routing.n_samples, anew.routing.n_samples);
+	graph_release(&anew);
+	return seconds;
+}
+
 static void
 check_extended(const Graph *older, Extension extension)
 {
@@ -399,10 +423,7 @@ check_extended(const Graph *older, Extension extension)
 	uint64		saved_state = random_state;
 	Graph		g;
 	Graph		again;
-	Graph		anew;
 	uint32		n;
-	double		found;
-	double		expected;
 
 	extend(&g, older, extension, 1);
 	n = g.records.n;
@@ -422,18 +443,15 @@ check_extended(const Graph *older, Extension extension)
 
 	if (n >= 1000)
 	{
-		build_anew(&anew, &g);
-		expected = recall(&anew);
-		found = recall(&g);
-		/* of two equal graphs one may be better by .003 */
-		check(found >= expected - (n_new <= n / 9 ? 0.005 : 0.01), "recall", n, found - expected);
+		double		tolerance = n_new <= n / 9 ? 0.005 : 0.01;	/* of two equal graphs one may be better by .003 */
+		double		seconds_anew = check_recall(&g, "recall", tolerance);
+
 		/* a busy machine's times vary */
 		if (n_new <= n / 9 && remove_one_in != 2)
-			check(g.seconds <= 0.5 * anew.seconds, "cost", n, g.seconds / anew.seconds);
+			check(g.seconds <= 0.5 * seconds_anew, "cost", n, g.seconds / seconds_anew);
 		if (getenv("VERBOSE"))
-			printf("%u nodes, 1 in %u removed, %u new%s: recall %.4f, anew %.4f; cost %.3f\n", n,
-				   remove_one_in, n_new, extension.numbered_anew ? ", numbered anew" : "", found, expected, g.seconds / anew.seconds);
-		graph_release(&anew);
+			printf("1 in %u removed, %u new%s: cost %.3f\n", remove_one_in, n_new,
+				   extension.numbered_anew ? ", numbered anew" : "", g.seconds / seconds_anew);
 	}
 	graph_release(&g);
 }
@@ -444,9 +462,6 @@ check_generations(uint32 n, int n_generations)
 {
 	Graph		g;
 	Graph		next;
-	Graph		anew;
-	double		found;
-	double		expected;
 	int			i;
 
 	graph_alloc(&g, n);
@@ -460,14 +475,7 @@ check_generations(uint32 n, int n_generations)
 		graph_release(&g);
 		g = next;
 	}
-	build_anew(&anew, &g);
-	expected = recall(&anew);
-	found = recall(&g);
-	check(found >= expected - 0.015, "recall after generations", g.records.n, found - expected);
-	if (getenv("VERBOSE"))
-		printf("%d generations: recall %.4f, anew %.4f, samples %u, anew %u\n", n_generations,
-			   found, expected, g.routing.n_samples, anew.routing.n_samples);
-	graph_release(&anew);
+	(void) check_recall(&g, "recall after generations", 0.015);
 	graph_release(&g);
 }
 
@@ -477,9 +485,6 @@ check_growth(uint32 n, int n_doublings)
 {
 	Graph		g;
 	Graph		next;
-	Graph		anew;
-	double		found;
-	double		expected;
 
 	graph_alloc(&g, n);
 	make_records(&g, 0);
@@ -492,13 +497,7 @@ check_growth(uint32 n, int n_doublings)
 	}
 	check_shape(&g);
 	check_reachable(&g);
-	build_anew(&anew, &g);
-	expected = recall(&anew);
-	found = recall(&g);
-	check(found >= expected - 0.01, "recall after growth", g.records.n, found - expected);
-	if (getenv("VERBOSE"))
-		printf("grown from %u to %u nodes: recall %.4f, anew %.4f\n", n, g.records.n, found, expected);
-	graph_release(&anew);
+	(void) check_recall(&g, "recall after growth", 0.01);
 	graph_release(&g);
 }
 

@@ -7,52 +7,17 @@
  */
 #include "c.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#undef printf
-
 #include "src/graph/graph_array.h"
 #include "src/graph/graph_params.h"
+#include "unit/test_check.h"
 #include "unit/test_host.h"
+#include "unit/test_random.h"
 
 #define N_NODES 12000
 #define DIMS 64
 
-static long n_passed;
-static long n_failed;
-
-static void
-check(bool ok, const char *what, double value)
-{
-	if (ok)
-	{
-		n_passed++;
-		return;
-	}
-	n_failed++;
-	printf("FAILED: %s (%g)\n", what, value);
-}
-
 static TestCounts counts;
 static const OmenHost host = TEST_HOST(&counts);
-
-static uint64 random_state = 5;
-
-/* About normal. */
-static float
-test_random(void)
-{
-	float		sum = -2;
-	int			i;
-
-	for (i = 0; i < 4; i++)
-	{
-		random_state = random_state * UINT64CONST(6364136223846793005) + UINT64CONST(1442695040888963407);
-		sum += (random_state >> 40) / 16777216.0f;
-	}
-	return sum;
-}
 
 /* Wide in as many directions; narrow in the others. */
 static void
@@ -61,7 +26,7 @@ random_vector(float *x, int n_directions)
 	int			i;
 
 	for (i = 0; i < DIMS; i++)
-		x[i] = test_random() * (i < n_directions ? 1 : 0.05f);
+		x[i] = (float) next_sum(4) * (i < n_directions ? 1 : 0.05f);
 }
 
 static void
@@ -128,6 +93,5 @@ main(void)
 	omen_codec_init(&codec, OMEN_CODE_SQ8, OMEN_METRIC_COSINE, DIMS);
 	test_data(&codec, 6, OMEN_DEFAULT_M, 24, 30);
 	test_data(&codec, DIMS, 2 * OMEN_DEFAULT_M, 40, 80);
-	printf("test_graph_params: %ld passed, %ld failed\n", n_passed, n_failed);
-	return n_failed == 0 ? 0 : 1;
+	return report_checks("test_graph_params");
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "src/graph/graph_build.h"
+#include "unit/test_hash.h"
 #include "unit/test_host.h"
 #include "unit/test_random.h"
 #include "unit/thread_team.h"
@@ -94,17 +95,6 @@ typedef struct Graph
 	uint64		hash;
 } Graph;
 
-static uint64
-hash_bytes_of(uint64 hash, const void *bytes, size_t n)
-{
-	const uint8 *p = bytes;
-	size_t		i;
-
-	for (i = 0; i < n; i++)
-		hash = (hash ^ p[i]) * UINT64CONST(1099511628211);
-	return hash;
-}
-
 /* Without the codes of centres of variable length: they are pointers. */
 static uint64
 hash_routing(const OmenRouting *routing)
@@ -112,12 +102,12 @@ hash_routing(const OmenRouting *routing)
 	const OmenRecords *centres = &routing->centres;
 	uint64		hash = centres->n;
 
-	hash = hash_bytes_of(hash, routing->first_sample, sizeof(uint32) * (centres->n + 1));
-	hash = hash_bytes_of(hash, routing->sample_nodes, sizeof(uint32) * routing->n_samples);
-	hash = hash_bytes_of(hash, centres->factors, (size_t) centres->n * centres->codec->factor_bytes);
+	hash = hash_bytes_after(hash, routing->first_sample, sizeof(uint32) * (centres->n + 1));
+	hash = hash_bytes_after(hash, routing->sample_nodes, sizeof(uint32) * routing->n_samples);
+	hash = hash_bytes_after(hash, centres->factors, (size_t) centres->n * centres->codec->factor_bytes);
 	if (!centres->codec->variable)
-		hash = hash_bytes_of(hash, centres->codes, (size_t) centres->n * centres->codec->code_bytes);
-	return hash_bytes_of(hash, routing->terms.nodes,
+		hash = hash_bytes_after(hash, centres->codes, (size_t) centres->n * centres->codec->code_bytes);
+	return hash_bytes_after(hash, routing->terms.nodes,
 						 sizeof(uint32) * OMEN_TERM_NODES * routing->terms.n_records);
 }
 
@@ -187,16 +177,16 @@ build(OmenCodeKind kind, OmenMetric metric, uint32 n, int n_members)
 	make_records(&g, kind, metric, n, &hosts[0]);
 	thread_team_run(hosts, n_members, build_as_member, &g);
 
-	hash = hash_bytes_of(g.routing_hash[0], g.order, sizeof(uint32) * n);
-	hash = hash_bytes_of(hash, g.links, sizeof(uint32) * n * 2 * g.params.m);
-	hash = hash_bytes_of(hash, g.records.factors, (size_t) n * g.codec.factor_bytes);
-	hash = hash_bytes_of(hash, &g.curve, sizeof(g.curve));
+	hash = hash_bytes_after(g.routing_hash[0], g.order, sizeof(uint32) * n);
+	hash = hash_bytes_after(hash, g.links, sizeof(uint32) * n * 2 * g.params.m);
+	hash = hash_bytes_after(hash, g.records.factors, (size_t) n * g.codec.factor_bytes);
+	hash = hash_bytes_after(hash, &g.curve, sizeof(g.curve));
 	/* inner products may leave too many nodes without a link to them for the recall to count */
 	if (metric != OMEN_METRIC_IP)
 		check(omen_curve_is_known(&g.curve) == (n >= 1024), "curve known", kind, n, n_members);
 	check(omen_curve_is_sane(&g.curve), "curve", kind, n, n_members);
 	if (!g.codec.variable)
-		hash = hash_bytes_of(hash, g.records.codes, (size_t) n * g.codec.code_bytes);
+		hash = hash_bytes_after(hash, g.records.codes, (size_t) n * g.codec.code_bytes);
 	for (i = 1; i < n_members; i++)
 		check(g.routing_hash[i] == g.routing_hash[0], "routing tables of the members", kind, n, i);
 
