@@ -43,36 +43,34 @@ SET omenhnsw.enable_bitmap_filter = off;
 EXPLAIN (COSTS OFF) SELECT id FROM papers WHERE year = 5 ORDER BY v <=> '[1,2,4]' LIMIT 5;
 RESET omenhnsw.enable_bitmap_filter;
 
+-- The rows of a query, and the distances of the nearest ones, by indexes or by the table
+CREATE FUNCTION look_up(ordered text, query text, by_indexes boolean, OUT ids integer[], OUT distances float8[])
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('enable_' || kind, by_indexes::text, true) FROM unnest(ARRAY['indexscan', 'bitmapscan']) AS kind;
+    PERFORM set_config('enable_' || kind, (NOT by_indexes)::text, true) FROM unnest(ARRAY['seqscan', 'sort']) AS kind;
+    EXECUTE 'SELECT array_agg(id ORDER BY id) FROM (SELECT id ' || ordered || ' LIMIT 100000) AS x' INTO ids;
+    EXECUTE 'SELECT array_agg(d) FROM (SELECT v <=> ' || query || ' AS d ' || ordered || ' LIMIT 5) AS x' INTO distances;
+END $$;
+
 -- All rows, and the nearest ones, by the bitmap and by the table: the same?
 CREATE FUNCTION same(condition text, query text DEFAULT '''[1,2,4]''')
 RETURNS TABLE (by_bitmap boolean, n bigint, all_rows boolean, nearest boolean) LANGUAGE plpgsql AS $$
 DECLARE
     ordered text := format('FROM papers WHERE %s ORDER BY v <=> %s', condition, query);
-    found integer[];
-    wanted integer[];
-    found_distances float8[];
-    wanted_distances float8[];
+    found record;
+    wanted record;
     line text;
 BEGIN
     by_bitmap := false;
     FOR line IN EXECUTE 'EXPLAIN SELECT id ' || ordered || ' LIMIT 5' LOOP
         by_bitmap := by_bitmap OR line LIKE '%OmenBitmapFilter%';
     END LOOP;
-    EXECUTE 'SELECT array_agg(id ORDER BY id) FROM (SELECT id ' || ordered || ' LIMIT 100000) AS x' INTO found;
-    EXECUTE 'SELECT array_agg(d) FROM (SELECT v <=> ' || query || ' AS d ' || ordered || ' LIMIT 5) AS x' INTO found_distances;
-    SET LOCAL enable_indexscan = off;
-    SET LOCAL enable_bitmapscan = off;
-    SET LOCAL enable_seqscan = on;
-    SET LOCAL enable_sort = on;
-    EXECUTE 'SELECT array_agg(id ORDER BY id) FROM (SELECT id ' || ordered || ') AS x' INTO wanted;
-    EXECUTE 'SELECT array_agg(d) FROM (SELECT v <=> ' || query || ' AS d ' || ordered || ' LIMIT 5) AS x' INTO wanted_distances;
-    SET LOCAL enable_indexscan = on;
-    SET LOCAL enable_bitmapscan = on;
-    SET LOCAL enable_seqscan = off;
-    SET LOCAL enable_sort = off;
-    n := cardinality(wanted);
-    all_rows := found IS NOT DISTINCT FROM wanted;
-    nearest := found_distances IS NOT DISTINCT FROM wanted_distances;
+    wanted := look_up(ordered, query, by_indexes => false);
+    found := look_up(ordered, query, by_indexes => true);
+    n := cardinality(wanted.ids);
+    all_rows := found.ids IS NOT DISTINCT FROM wanted.ids;
+    nearest := found.distances IS NOT DISTINCT FROM wanted.distances;
     RETURN NEXT;
 END $$;
 
