@@ -3,22 +3,22 @@
  * attribute_image.c
  *	  The bytes of a segment's column ATTRIBUTES, made from a table of its rows.
  *
- * The values that the entries have are sorted, which gives them ranks; then
- * each entry gets its rank, and each rank the entries that have it.  Values
- * that are equal in the attribute's order (numeric 1.0 and 1.00) share a rank.
+ * The values that the entries have are sorted, which gives them ranks
+ * (attribute_rank.c); then each entry gets its rank, and each rank the entries
+ * that have it.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "src/filter/attribute_image.h"
+#include "src/filter/attribute_rank.h"
 
 #include "access/tupmacs.h"
 #include "miscadmin.h"
 #include "port/pg_crc32c.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #define NO_RANK 0xFFFFFFFFU
 
@@ -28,10 +28,7 @@
 /* What the image of one attribute is made of. */
 typedef struct AttributeDraft
 {
-	const OmenAttribute *info;
-	const Datum *values;		/* by number */
-	uint32	   *sorted;			/* numbers of the values of each rank */
-	uint32	   *ranks;			/* by number */
+	OmenValueRanks ranks;
 	uint64		value_bytes;	/* of all, if of variable length */
 	OmenStoredAttribute stored;
 } AttributeDraft;
@@ -77,15 +74,7 @@ find_rows(Imaging *imaging)
 			continue;
 		ItemPointerSet(&tid, entry->block, entry->offset);
 		imaging->numbers[i] = omen_attribute_table_find(imaging->table, &tid);
-		if (imaging->numbers[i] == NULL)
-			elog(ERROR, "attributes of row (%u,%u) are missing", entry->block, entry->offset);
 	}
-}
-
-static int
-compare_values(const AttributeDraft *draft, Datum a, Datum b)
-{
-	return DatumGetInt32(FunctionCall2Coll((FmgrInfo *) &draft->info->compare, draft->info->collation, a, b));
 }
 
 static inline Size
@@ -94,94 +83,22 @@ value_size(const OmenAttribute *info, Datum value)
 	return datumGetSize(value, info->typbyval, info->typlen);
 }
 
-/* Of equal values the same one comes first, whatever order they came in. */
-static int
-compare_bytes(const OmenAttribute *info, Datum a, Datum b)
-{
-	Size		a_bytes;
-	Size		b_bytes;
-	int			order;
-
-	if (info->typbyval)
-		return a < b ? -1 : a > b;
-	a_bytes = value_size(info, a);
-	b_bytes = value_size(info, b);
-	order = memcmp(DatumGetPointer(a), DatumGetPointer(b), Min(a_bytes, b_bytes));
-	return order != 0 ? order : a_bytes < b_bytes ? -1 : a_bytes > b_bytes;
-}
-
-static int
-compare_numbers(const void *a, const void *b, void *arg)
-{
-	const AttributeDraft *draft = arg;
-	Datum		left = draft->values[*(const uint32 *) a];
-	Datum		right = draft->values[*(const uint32 *) b];
-	int			order = compare_values(draft, left, right);
-
-	CHECK_FOR_INTERRUPTS();
-	return order != 0 ? order : compare_bytes(draft->info, left, right);
-}
-
-/* The numbers of the values that entries have, ascending. */
-static uint32
-list_numbers(const Imaging *imaging, int attribute, uint32 n_numbers, uint32 *list)
-{
-	bool	   *seen = palloc_extended(Max(n_numbers, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	uint32		n = 0;
-
-	for (uint32 i = 0; i < imaging->n_entries; i++)
-		if (imaging->numbers[i] && imaging->numbers[i][attribute] != OMEN_NULL_VALUE)
-			seen[imaging->numbers[i][attribute]] = true;
-	for (uint32 number = 0; number < n_numbers; number++)
-		if (seen[number])
-			list[n++] = number;
-	pfree(seen);
-	return n;
-}
-
 static void
 rank_values(const Imaging *imaging, int attribute)
 {
 	AttributeDraft *draft = &imaging->drafts[attribute];
-	const OmenValueSet *set = &imaging->table->sets[attribute];
-	uint32		n;
-	uint32		n_ranks = 0;
+	const OmenValueRanks *ranks = &draft->ranks;
 
-	draft->info = &imaging->table->attributes->attributes[attribute];
-	draft->values = set->values;
-	draft->sorted = allocate((Size) set->n * sizeof(uint32));
-	draft->ranks = allocate((Size) set->n * sizeof(uint32));
-	n = list_numbers(imaging, attribute, set->n, draft->sorted);
-	qsort_arg(draft->sorted, n, sizeof(uint32), compare_numbers, draft);
-
-	for (uint32 i = 0; i < n; i++)
+	omen_value_ranks_make(&draft->ranks, imaging->table, attribute, imaging->numbers, imaging->n_entries);
+	draft->stored.n_values = ranks->n;
+	if (ranks->info->typlen != -1)
+		return;
+	for (uint32 rank = 0; rank < ranks->n; rank++)
 	{
-		Datum		value = draft->values[draft->sorted[i]];
-
-		check_interrupts(i);
-		if (n_ranks == 0 || compare_values(draft, draft->values[draft->sorted[n_ranks - 1]], value) != 0)
-		{
-			draft->sorted[n_ranks++] = draft->sorted[i];
-			if (draft->info->typlen == -1)
-				draft->value_bytes += TYPEALIGN(OMEN_VALUE_ALIGNMENT, value_size(draft->info, value));
-		}
-		draft->ranks[draft->sorted[i]] = n_ranks - 1;
+		check_interrupts(rank);
+		draft->value_bytes += TYPEALIGN(OMEN_VALUE_ALIGNMENT,
+										value_size(ranks->info, ranks->values[ranks->sorted[rank]]));
 	}
-	draft->stored.n_values = n_ranks;
-}
-
-/* Functions that compare may want a snapshot, which a worker that merges has none of: as long as they are called. */
-static void
-rank_all_values(const Imaging *imaging)
-{
-	bool		needs_snapshot = !ActiveSnapshotSet();
-
-	if (needs_snapshot)
-		PushActiveSnapshot(GetTransactionSnapshot());
-	for (int i = 0; i < imaging->table->attributes->n; i++)
-		rank_values(imaging, i);
-	if (needs_snapshot)
-		PopActiveSnapshot();
 }
 
 /* ---- where everything lies ---- */
@@ -199,7 +116,7 @@ static void
 lay_out_attribute(const Imaging *imaging, AttributeDraft *draft, uint64 *end)
 {
 	OmenStoredAttribute *stored = &draft->stored;
-	bool		variable = draft->info->typlen == -1;
+	bool		variable = draft->ranks.info->typlen == -1;
 	uint64		n = stored->n_values;
 
 	if (variable && draft->value_bytes / OMEN_VALUE_ALIGNMENT > PG_UINT32_MAX)
@@ -209,7 +126,7 @@ lay_out_attribute(const Imaging *imaging, AttributeDraft *draft, uint64 *end)
 						(unsigned) ((uint64) PG_UINT32_MAX * OMEN_VALUE_ALIGNMENT >> 30)),
 				 errhint("Lower maintenance_work_mem or partition the table.")));
 	stored->rank_bytes = n <= PG_UINT8_MAX ? 1 : n <= PG_UINT16_MAX ? 2 : 4;
-	stored->value_bytes = variable ? 0 : draft->info->typlen;
+	stored->value_bytes = variable ? 0 : draft->ranks.info->typlen;
 	stored->values = take(end, variable ? draft->value_bytes : n * stored->value_bytes);
 	stored->value_places = variable ? take(end, (n + 1) * sizeof(OmenValuePlace)) : 0;
 	stored->ranks = take(end, (uint64) imaging->n_entries * stored->rank_bytes);
@@ -253,9 +170,9 @@ put_values_of_variable_length(const Imaging *imaging, const AttributeDraft *draf
 
 	for (uint32 rank = 0; rank < stored->n_values; rank++)
 	{
-		Datum		value = draft->values[draft->sorted[rank]];
+		Datum		value = draft->ranks.values[draft->ranks.sorted[rank]];
 		char	   *to = imaging->bytes + stored->values + start;
-		Size		bytes = value_size(draft->info, value);
+		Size		bytes = value_size(draft->ranks.info, value);
 		Size		aligned = TYPEALIGN(OMEN_VALUE_ALIGNMENT, bytes);
 		pg_crc32c	checksum;
 
@@ -275,18 +192,18 @@ put_values(const Imaging *imaging, const AttributeDraft *draft)
 {
 	const OmenStoredAttribute *stored = &draft->stored;
 
-	if (draft->info->typlen == -1)
+	if (draft->ranks.info->typlen == -1)
 	{
 		put_values_of_variable_length(imaging, draft);
 		return;
 	}
 	for (uint32 rank = 0; rank < stored->n_values; rank++)
 	{
-		Datum		value = draft->values[draft->sorted[rank]];
+		Datum		value = draft->ranks.values[draft->ranks.sorted[rank]];
 		char	   *to = imaging->bytes + stored->values + (uint64) rank * stored->value_bytes;
 
-		if (draft->info->typbyval)
-			store_att_byval(to, value, draft->info->typlen);
+		if (draft->ranks.info->typbyval)
+			store_att_byval(to, value, draft->ranks.info->typlen);
 		else
 			memcpy(to, DatumGetPointer(value), stored->value_bytes);
 	}
@@ -296,13 +213,9 @@ put_values(const Imaging *imaging, const AttributeDraft *draft)
 static inline uint32
 entry_rank(const Imaging *imaging, int attribute, uint32 entry)
 {
-	const AttributeDraft *draft = &imaging->drafts[attribute];
-	uint32		number;
-
 	if (imaging->numbers[entry] == NULL)
 		return NO_RANK;
-	number = imaging->numbers[entry][attribute];
-	return number == OMEN_NULL_VALUE ? draft->stored.n_values : draft->ranks[number];
+	return omen_value_rank(&imaging->drafts[attribute].ranks, imaging->numbers[entry][attribute]);
 }
 
 static void
@@ -406,7 +319,8 @@ omen_attribute_image_make(OmenAttributeImage *image, const OmenAttributeTable *t
 	MemoryContextSwitchTo(work);
 	imaging.drafts = palloc0(n_attributes * sizeof(AttributeDraft));
 	find_rows(&imaging);
-	rank_all_values(&imaging);
+	for (int i = 0; i < n_attributes; i++)
+		rank_values(&imaging, i);
 	MemoryContextSwitchTo(context);
 	lay_out(&imaging, image);
 	MemoryContextSwitchTo(work);

@@ -226,7 +226,8 @@ omen_attribute_table_find(const OmenAttributeTable *table, const ItemPointerData
 
 	Assert(table->sorted);
 	if (place == table->n_rows || !ItemPointerEquals(&table->tids[place], (ItemPointer) tid))
-		return NULL;
+		elog(ERROR, "attributes of row (%u,%u) are missing",
+			 ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
 	return table->numbers + (Size) place * table->attributes->n;
 }
 

@@ -57,7 +57,7 @@ extern Size omen_attribute_table_serialized_bytes(const OmenAttributeTable *tabl
 extern void omen_attribute_table_serialize(const OmenAttributeTable *table, char *to);
 extern void omen_attribute_table_absorb(OmenAttributeTable *table, const char *serialized);
 
-/* After sorting, the numbers of a row's values can be asked for; NULL if there is no such row. */
+/* After sorting, the numbers of a row's values can be asked for. */
 extern void omen_attribute_table_sort(OmenAttributeTable *table);
 extern const uint32 *omen_attribute_table_find(const OmenAttributeTable *table, const ItemPointerData *tid);
 
