@@ -32,6 +32,7 @@ typedef struct OmenOptions
 	int			tail_size;		/* kB; 0: chosen by the size of a row */
 	int			merge_factor;
 	int			refine;			/* OmenRefineKind */
+	int			group_by;		/* number of a key column; 0: none */
 } OmenOptions;
 
 #define OMEN_AUTO 0				/* value of m or ef_construction: chosen by the build */
@@ -74,6 +75,7 @@ extern int	omen_am_option_merge_factor(Relation index);
 extern void omen_am_graph_options(Relation index, uint16 *m, uint16 *ef_construction);
 extern bool omen_am_graph_options_are_auto(Relation index);
 extern OmenRefineKind omen_am_option_refine(Relation index);
+extern int	omen_am_option_group_by(Relation index);
 
 /* Candidates that a search keeps, a tail gives: the setting, or what is usual. */
 static inline uint32

@@ -220,6 +220,25 @@ refine_option(Relation index, const OmenOpclass *opclass)
 	return refine;
 }
 
+/* By which attribute the nodes of a new index are to be numbered, counted from 1; 0: none. */
+static uint8
+group_option(Relation index)
+{
+	int			n_columns = IndexRelationGetNumberOfKeyAttributes(index);
+	int			group_by = omen_am_option_group_by(index);
+
+	if (group_by > n_columns)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("index \"%s\" has no key column %d to group rows by",
+						RelationGetRelationName(index), group_by),
+				 n_columns == 1 ?
+				 errdetail("Its only key column is the vector.") :
+				 errdetail("Its attributes are the key columns 2 to %d.", n_columns),
+				 errhint("Set option \"group_by\" to the number of an attribute, as in CREATE INDEX … (embedding, tenant_id) WITH (group_by = 2), or leave it out.")));
+	return group_by > 0 ? group_by - 1 : 0;
+}
+
 /* The codec that a metapage, which has been checked, names. */
 void
 omen_am_codec(OmenCodec *codec, const OmenMeta *meta)
@@ -255,6 +274,7 @@ omen_am_describe(Relation index, OmenMeta *meta)
 	meta->refine_code_bytes = codec.refine_code_bytes;
 	meta->variable_codes = codec.variable;
 	meta->n_attributes = IndexRelationGetNumberOfKeyAttributes(index) - 1;
+	meta->group_attribute = group_option(index);
 	meta->end_block = OMEN_META_BLOCK + 1;
 	meta->next_segment_id = 1;
 }
@@ -270,6 +290,12 @@ omen_am_attributes(Relation index, const OmenMeta *meta)
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("index \"%s\" was built with %d attributes and has %d",
 						RelationGetRelationName(index), meta->n_attributes, n_attributes),
+				 errhint("Please REINDEX it.")));
+	if (meta->group_attribute > n_attributes)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" is grouped by attribute %d of %d",
+						RelationGetRelationName(index), meta->group_attribute, n_attributes),
 				 errhint("Please REINDEX it.")));
 	return omen_attributes_of(index);
 }

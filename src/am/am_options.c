@@ -65,6 +65,8 @@ omen_am_init(void)
 	add_enum_reloption(omen_relopt_kind, "refine", "Finer codes, so that scans fetch fewer rows of the table",
 					   refine_values, OMEN_REFINE_NONE, "Valid values are \"none\" and \"scalar\".",
 					   AccessExclusiveLock);
+	add_int_reloption(omen_relopt_kind, "group_by", "Number of the key column by whose values rows lie together; 0 for none",
+					  0, 0, INDEX_MAX_KEYS, AccessExclusiveLock);
 
 	DefineCustomIntVariable("omenvec.max_maintenance_workers",
 							"Background workers that may maintain indexes at the same time, in all databases.",
@@ -154,6 +156,12 @@ check_options(const OmenOptions *options)
 				 errmsg("ef_construction must be greater than or equal to 2 * m"),
 				 errdetail("ef_construction is %d, m is %d.", options->ef_construction, options->m),
 				 errhint("Set one of them only: the build chooses the other to go with it.")));
+	if (options->group_by == 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value %d out of bounds for option \"%s\"", options->group_by, "group_by"),
+				 errdetail("The first key column is the vector; rows are grouped by one of the attributes after it."),
+				 errhint("Number 2 is the first attribute, 0 groups by none.")));
 }
 
 /* validate: CREATE INDEX and ALTER INDEX … SET; not when a relation is opened. */
@@ -166,7 +174,8 @@ omen_am_options(Datum reloptions, bool validate)
 		{"autoseal", RELOPT_TYPE_BOOL, offsetof(OmenOptions, autoseal)},
 		{"tail_size", RELOPT_TYPE_INT, offsetof(OmenOptions, tail_size)},
 		{"merge_factor", RELOPT_TYPE_INT, offsetof(OmenOptions, merge_factor)},
-		{"refine", RELOPT_TYPE_ENUM, offsetof(OmenOptions, refine)}
+		{"refine", RELOPT_TYPE_ENUM, offsetof(OmenOptions, refine)},
+		{"group_by", RELOPT_TYPE_INT, offsetof(OmenOptions, group_by)}
 	};
 	bytea	   *options = (bytea *) build_reloptions(reloptions, validate, omen_relopt_kind,
 													 sizeof(OmenOptions), parse_options,
@@ -234,6 +243,15 @@ omen_am_option_refine(Relation index)
 	OmenOptions *options = (OmenOptions *) index->rd_options;
 
 	return options ? (OmenRefineKind) options->refine : OMEN_REFINE_NONE;
+}
+
+/* By which key column the rows of a new index are to be grouped; 0: none. */
+int
+omen_am_option_group_by(Relation index)
+{
+	OmenOptions *options = (OmenOptions *) index->rd_options;
+
+	return options ? options->group_by : 0;
 }
 
 /* The option's value for a kind that stands in a page. */

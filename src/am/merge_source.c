@@ -730,8 +730,11 @@ omen_merge_source_carry(OmenMergeSource *source, OmenSegmentBuilder *builder)
 		carry_bytes(source, &segment, context, carried);
 	carry_codes(source, &segment, carried, &records, builder->rows.refines);
 	carry_links(source, &segment, context, carried);
-	carry_centres(source, &segment, context, carried, codec);
-	carry_samples(source, &segment, context, carried, codec);
+	if (!source->meta->group_attribute)	/* else all are numbered anew, with a routing table of their own */
+	{
+		carry_centres(source, &segment, context, carried, codec);
+		carry_samples(source, &segment, context, carried, codec);
+	}
 	carry_graph(source, carried);
 	close_segment(&segment);
 	builder->carried = carried;

@@ -6,7 +6,8 @@
  * The rows come from the heap (build), from a tail (seal) or from older
  * segments (merge); what comes out depends on the set of (TID, code) alone:
  * rows are sorted by TID, equal codes folded into one node with a list of
- * TIDs, the nodes numbered by locality and linked.
+ * TIDs, the nodes numbered by locality and linked; in the end they may be
+ * numbered anew, by groups.
  *
  * A merge may carry over the nodes of a segment, with their links and, mostly,
  * their order; then only the other rows are linked, and what comes out depends
@@ -24,6 +25,7 @@
 #include "src/am/segment_content.h"
 
 #include "src/am/graph_host.h"
+#include "src/filter/attribute_rank.h"
 #include "src/graph/graph_params.h"
 #include "src/storage/metapage.h"
 
@@ -464,14 +466,30 @@ count_renewed(const Sealing *sealing)
 }
 
 /*
- * Do the nodes carried keep their order?  If most have come from elsewhere
- * since it was made, numbers say no more who is near.
+ * Do the nodes carried keep their order?  If they are grouped, or most have
+ * come from elsewhere since it was made, numbers say no more who is near.
  */
 static bool
 keeps_order(const Sealing *sealing)
 {
-	return sealing->builder->carried &&
+	return sealing->builder->carried && !sealing->builder->meta->group_attribute &&
 		count_renewed(sealing) <= OMEN_RENEWED_SHARE * sealing->folded.n_nodes;
+}
+
+/* Bring all that is known of the nodes but their links into another order. */
+static void
+permute_nodes(OmenBuildTeam *team, Sealing *sealing, const uint32 *order)
+{
+	OmenRowSet *rows = &sealing->builder->rows;
+	const OmenCodec *codec = sealing->builder->codec;
+	uint32		n = sealing->folded.n_nodes;
+
+	omen_permute(&team->team, rows->factors, codec->factor_bytes, order, n);
+	if (rows->refines)
+		omen_permute(&team->team, rows->refines, codec->refine_bytes, order, n);
+	omen_permute(&team->team, rows->tids, sizeof(ItemPointerData), order, n);
+	permute_codes(team, codec, rows->codes, order, n);
+	renumber_duplicates(sealing->builder, &sealing->folded, order);
 }
 
 /* Number the nodes by locality and bring the arrays into that order. */
@@ -486,20 +504,14 @@ order_nodes(OmenBuildTeam *team, void *arg)
 	OmenRecords records = {codec, n, rows->factors, rows->codes};
 	uint32	   *order = team->team.share(team, (size_t) n * sizeof(uint32));
 
-	if (keeps_order(sealing))
-	{
+	if (carried)
 		sealing->n_renewed = count_renewed(sealing);
+	if (keeps_order(sealing))
 		omen_locality_extend(&team->team, &records, &carried->graph, carried->n_nodes, order,
 							 &sealing->routing);
-	}
 	else
 		omen_locality_order(&team->team, &records, order, &sealing->routing);
-	omen_permute(&team->team, rows->factors, codec->factor_bytes, order, n);
-	if (rows->refines)
-		omen_permute(&team->team, rows->refines, codec->refine_bytes, order, n);
-	omen_permute(&team->team, rows->tids, sizeof(ItemPointerData), order, n);
-	permute_codes(team, codec, rows->codes, order, n);
-	renumber_duplicates(sealing->builder, &sealing->folded, order);
+	permute_nodes(team, sealing, order);
 	if (carried)
 		sealing->order = order;
 	else
@@ -594,6 +606,31 @@ link_nodes(OmenBuildTeam *team, void *arg)
 }
 
 /*
+ * Number the nodes by the value that their first row has of the attribute, and
+ * by locality where it is the same.  The graph is finished: who links to whom,
+ * and where searches begin, stays.
+ */
+static void
+group_nodes(OmenBuildTeam *team, void *arg)
+{
+	Sealing    *sealing = arg;
+	OmenSegmentBuilder *builder = sealing->builder;
+	uint32		n = sealing->folded.n_nodes;
+	uint32	   *order = team->team.share(team, (size_t) n * sizeof(uint32));
+
+	if (omen_team_leads(&team->team))
+	{
+		omen_attribute_table_sort(builder->attributes);
+		omen_attribute_table_group(builder->attributes, builder->meta->group_attribute - 1,
+								   builder->rows.tids, n, order);
+	}
+	team->team.barrier(team);
+	omen_graph_renumber(&team->team, order, n, sealing->params.m, sealing->links, &sealing->routing);
+	permute_nodes(team, sealing, order);
+	team->team.unshare(team, order);
+}
+
+/*
  * Do a step together, or, if there is not enough shared memory, the leader
  * alone.  False for a worker that is no longer needed.
  */
@@ -621,7 +658,8 @@ make_graph(Sealing *sealing)
 	if (builder->open_meta && !run_step(sealing, choose_params))
 		return false;
 	omen_builder_report_phase(builder, OMEN_PHASE_LINK, sealing->folded.n_nodes);
-	return run_step(sealing, link_nodes);
+	return run_step(sealing, link_nodes) &&
+		(!builder->meta->group_attribute || run_step(sealing, group_nodes));
 }
 
 static bool

@@ -137,6 +137,15 @@ extern void omen_graph_extend(const OmenTeam *team, const OmenRecords *records,
 							  OmenRecallCurve *curve);
 
 /*
+ * Give the n nodes of a finished graph other numbers: order as for
+ * omen_permute, by which the caller orders its own arrays.  The samples of a
+ * centre ascend no longer, so that omen_locality_extend cannot go on with
+ * this graph's order; omen_locality_order can, and the links go on.
+ */
+extern void omen_graph_renumber(const OmenTeam *team, const uint32 *order, uint32 n, uint32 m,
+								uint32 *links, OmenRouting *routing);
+
+/*
  * Bytes per node that omen_graph_link allocates itself, shared memory and that
  * of all members together, for the memory budget.
  */

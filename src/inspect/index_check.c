@@ -115,6 +115,9 @@ check_columns(OmenCheck *check)
 	else
 		omen_check_report(check, OMEN_META_BLOCK, "%u attributes, but the index has %d",
 						  check->meta->n_attributes, n_attributes);
+	if (check->meta->group_attribute > check->meta->n_attributes)
+		omen_check_report(check, OMEN_META_BLOCK, "grouped by attribute %u of %u",
+						  check->meta->group_attribute, check->meta->n_attributes);
 }
 
 /* omenvec_check(index regclass) RETURNS SETOF (segment_id bigint, block bigint, problem text) */

@@ -305,7 +305,8 @@ typedef struct OmenMeta
 	uint16		factor_bytes;	/* of a record's head in CODES */
 	uint32		code_bytes;		/* of its body */
 	uint16		variable_codes; /* 1 if codes differ in length: then code_bytes is that of OmenStoredRef */
-	uint16		n_attributes;	/* key columns after the vector */
+	uint8		n_attributes;	/* key columns after the vector */
+	uint8		group_attribute;	/* nodes are numbered by which of them; 0: by locality alone */
 
 	/* directory */
 	uint32		end_block;		/* blocks from here on belong to nobody */
