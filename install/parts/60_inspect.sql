@@ -39,7 +39,8 @@ CREATE FUNCTION omenvec_attributes(
 	OUT segment_id bigint,
 	OUT distinct_values bigint,
 	OUT nulls bigint,
-	OUT bytes bigint
+	OUT bytes bigint,
+	OUT grouped boolean
 ) RETURNS SETOF record
 	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 10
 	AS 'MODULE_PATHNAME', 'omen_inspect_attributes';

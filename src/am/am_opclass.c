@@ -232,10 +232,9 @@ group_option(Relation index)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("index \"%s\" has no key column %d to group rows by",
 						RelationGetRelationName(index), group_by),
-				 n_columns == 1 ?
-				 errdetail("Its only key column is the vector.") :
-				 errdetail("Its attributes are the key columns 2 to %d.", n_columns),
-				 errhint("Set option \"group_by\" to the number of an attribute, as in CREATE INDEX … (embedding, tenant_id) WITH (group_by = 2), or leave it out.")));
+				 errdetail_plural("It has %d key column, the vector.",
+								  "It has %d key columns, of which the first is the vector.", n_columns, n_columns),
+				 errhint("Set option \"group_by\" to the number of an attribute, such as 2 for the first, or leave it out.")));
 	return group_by > 0 ? group_by - 1 : 0;
 }
 

@@ -319,6 +319,42 @@ check_postings(AttributesCheck *state, const void *ranks, const uint32 *starts)
 	}
 }
 
+/* The entry of a node's first row: its own, or the first of its list.  Lists are in the order of their nodes: *at is where to look. */
+static uint32
+first_row(const AttributesCheck *state, uint32 node, uint32 *at)
+{
+	const OmenCheckedEntry *entries = state->entries;
+
+	if (entries[node].is_row)
+		return node;
+	while (*at < state->segment->n_tid_entries && !(entries[*at].is_row && entries[*at].owner == node))
+		(*at)++;
+	return *at;
+}
+
+/* Nodes are numbered by the ranks of their first rows. */
+static void
+check_groups(AttributesCheck *state, const void *ranks)
+{
+	uint32		at = state->segment->n_nodes;
+	uint32		last = 0;
+
+	for (uint32 node = 0; node < state->segment->n_nodes; node++)
+	{
+		uint32		entry = first_row(state, node, &at);
+		uint32		rank;
+
+		if (entry >= state->segment->n_tid_entries)
+			return;
+		rank = stored_rank(ranks, state->stored.rank_bytes, entry);
+		if (rank < last)
+			omen_check_report(state->check, InvalidBlockNumber,
+							  "nodes are grouped by column %d, but node %u with value %u comes after one with value %u",
+							  state->number, node, rank, last);
+		last = rank;
+	}
+}
+
 static void
 check_attribute(AttributesCheck *state, int i)
 {
@@ -334,6 +370,8 @@ check_attribute(AttributesCheck *state, int i)
 		check_values(state);
 		if (starts)
 			check_postings(state, ranks, starts);
+		if (state->check->meta->group_attribute == i + 1)
+			check_groups(state, ranks);
 	}
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);

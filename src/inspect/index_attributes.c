@@ -29,6 +29,7 @@ enum
 	ATTRIBUTES_DISTINCT_VALUES,
 	ATTRIBUTES_NULLS,
 	ATTRIBUTES_BYTES,
+	ATTRIBUTES_GROUPED,
 	N_ATTRIBUTES_COLUMNS
 };
 
@@ -72,6 +73,7 @@ describe_segment(ReturnSetInfo *result, Relation index, const OmenMeta *meta, co
 		values[ATTRIBUTES_DISTINCT_VALUES] = Int64GetDatum(omen_attribute_n_values(&reader, i));
 		values[ATTRIBUTES_NULLS] = Int64GetDatum(count_nulls(&reader, i));
 		values[ATTRIBUTES_BYTES] = Int64GetDatum(bytes_of(&reader, i));
+		values[ATTRIBUTES_GROUPED] = BoolGetDatum(meta->group_attribute == i + 1);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	omen_attribute_reader_release(&reader);

@@ -97,10 +97,8 @@ check_permission(const Facet *facet)
 {
 	Relation	table = facet->opened.table;
 	Oid			table_oid = RelationGetRelid(table);
-	AttrNumber	column = facet->opened.index->rd_index->indkey.values[facet->attribute->attno - 1];
 
-	if (pg_class_aclcheck(table_oid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
-		(column == 0 || pg_attribute_aclcheck(table_oid, column, GetUserId(), ACL_SELECT) != ACLCHECK_OK))
+	if (!omen_index_column_is_readable(facet->opened.index, facet->attribute->attno))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(table));
 	if (check_enable_rls(table_oid, InvalidOid, false) == RLS_ENABLED)
 		ereport(ERROR,

@@ -25,6 +25,7 @@
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 
 #define ACCESS_METHOD_NAME "omenhnsw"
 
@@ -165,4 +166,30 @@ omen_index_check_permission(Oid index_oid, Oid other_role)
 	if (owned || (OidIsValid(other_role) && has_privs_of_role(GetUserId(), other_role)))
 		return;
 	aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(index_oid));
+}
+
+/*
+ * May the current user read a key column as a column of the table?  The values
+ * of expressions, and which rows fulfil a predicate, depend on several.
+ */
+bool
+omen_index_column_is_readable(Relation index, AttrNumber attno)
+{
+	Oid			table_oid = index->rd_index->indrelid;
+	AttrNumber	column = index->rd_index->indkey.values[attno - 1];
+
+	if (pg_class_aclcheck(table_oid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	return column != 0 && RelationGetIndexPredicate(index) == NIL &&
+		pg_attribute_aclcheck(table_oid, column, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+/* May the current user read all key columns, of all rows? */
+bool
+omen_index_is_readable(Relation index)
+{
+	for (AttrNumber attno = 1; attno <= IndexRelationGetNumberOfKeyAttributes(index); attno++)
+		if (!omen_index_column_is_readable(index, attno))
+			return false;
+	return check_enable_rls(index->rd_index->indrelid, InvalidOid, true) != RLS_ENABLED;
 }

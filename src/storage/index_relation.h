@@ -33,5 +33,7 @@ extern void omen_index_open(OmenIndexRelation *opened, Oid index_oid,
 extern void omen_index_act_as_owner(OmenIndexRelation *opened);
 extern void omen_index_close(OmenIndexRelation *opened);
 extern void omen_index_check_permission(Oid index_oid, Oid other_role);
+extern bool omen_index_column_is_readable(Relation index, AttrNumber attno);
+extern bool omen_index_is_readable(Relation index);
 
 #endif							/* OMEN_INDEX_RELATION_H */
