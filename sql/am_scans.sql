@@ -100,5 +100,14 @@ SET min_parallel_table_scan_size = 0;
 SELECT count(*) FROM (SELECT id FROM parted WHERE part < 5 ORDER BY v <-> '[1,2,3]' LIMIT 20) AS x JOIN points USING (id);
 SELECT sum(n) FROM (SELECT q.id, (SELECT count(*) FROM (SELECT FROM points ORDER BY v <-> q.v LIMIT 10) AS x) AS n FROM queries AS q) AS y;
 
+RESET max_parallel_workers_per_gather;
+
+-- Of their memory a backend keeps that of one scan, whether they ran one after the other, at once, or to an error
+SELECT count(*) FROM (SELECT p.id, (SELECT y.id FROM points AS y ORDER BY y.v <-> p.v LIMIT 1) FROM points AS p ORDER BY p.v <-> '[1,2,3]' LIMIT 5) AS x;
+SELECT 1 / (p.id - p.id) FROM points AS p ORDER BY p.v <-> '[1,2,3]' LIMIT 1;
+SELECT count(*), min(parent) FROM pg_backend_memory_contexts WHERE name = 'omenvec scan';
+SELECT count(*) FROM (SELECT id FROM points ORDER BY v <-> '[1,2,3]' LIMIT 5) AS x;
+SELECT count(*), min(parent) FROM pg_backend_memory_contexts WHERE name = 'omenvec scan';
+
 DROP TABLE points, queries, parted;
 DROP FUNCTION put;

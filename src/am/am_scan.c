@@ -32,6 +32,7 @@
 #include "src/am/am_range.h"
 #include "src/am/graph_host.h"
 #include "src/am/heap_prefetch.h"
+#include "src/am/scan_memory.h"
 #include "src/am/scan_report.h"
 #include "src/am/scan_segment.h"
 #include "src/am/scan_tail.h"
@@ -75,8 +76,9 @@ typedef enum OmenScanPhase
 
 typedef struct OmenScan
 {
+	MemoryContext search_context;	/* survives rescans */
 	MemoryContext scan_context; /* reset by rescan */
-	OmenHost	host;			/* memory that survives rescans */
+	OmenHost	host;			/* for searches, in the former */
 	OmenMeta   *meta;			/* NULL before the first search */
 	BlockNumber heap_blocks;	/* it cannot shrink while the scan has it open */
 	OmenEncoder encoder;
@@ -136,9 +138,9 @@ omen_am_beginscan(Relation index, int nkeys, int norderbys)
 	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
 	OmenScan  *state = palloc0(sizeof(OmenScan));
 
-	omen_host_init(&state->host, CurrentMemoryContext);
-	state->scan_context = AllocSetContextCreate(CurrentMemoryContext, "omenvec scan",
-												ALLOCSET_DEFAULT_SIZES);
+	state->search_context = omen_scan_memory_take(OMEN_SCAN_LASTING);
+	state->scan_context = omen_scan_memory_take(OMEN_SCAN_PASSING);
+	omen_host_init(&state->host, state->search_context);
 	omen_reader_init(&state->reader, index);
 	omen_reader_init(&state->bytes_reader, index);
 	if (norderbys > 0)
@@ -185,7 +187,8 @@ omen_am_endscan(IndexScanDesc scan)
 	OmenScan  *state = scan->opaque;
 
 	release_readers(state);
-	MemoryContextDelete(state->scan_context);
+	omen_scan_memory_give_back(OMEN_SCAN_PASSING, state->scan_context);
+	omen_scan_memory_give_back(OMEN_SCAN_LASTING, state->search_context);
 }
 
 /* ---- the heap of waiting candidates ---- */
