@@ -422,6 +422,33 @@ DEFINE_SQ8_KERNEL(avx2_l2_squared_sq8, l2_terms)
 DEFINE_SQ8_KERNEL(avx2_inner_product_sq8, products)
 DEFINE_SQ8_KERNEL(avx2_l1_sq8, l1_terms)
 
+/* ----------------------------------------------------------------
+ * Keys of floats and halves: in two registers, as above.
+ * ----------------------------------------------------------------
+ */
+
+#define AVX2_F16C	OMEN_TARGET("avx2,f16c")
+
+AVX2_F16C static inline __m256
+load_halves(const OmenHalf *x)
+{
+	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) x));
+}
+
+#define FLOAT_KEYS_L2_F32 avx2_l2_keys_f32
+#define FLOAT_KEYS_IP_F32 avx2_ip_keys_f32
+#define FLOAT_KEYS_L1_F32 avx2_l1_keys_f32
+#define FLOAT_KEYS_L2_F16 avx2_l2_keys_f16
+#define FLOAT_KEYS_IP_F16 avx2_ip_keys_f16
+#define FLOAT_KEYS_L1_F16 avx2_l1_keys_f16
+#define FLOAT_KEYS_REGISTER __m256
+#define FLOAT_KEYS_ZERO _mm256_setzero_ps
+#define FLOAT_KEYS_LOAD _mm256_loadu_ps
+#define FLOAT_KEYS_ADD _mm256_add_ps
+#define FLOAT_KEYS_FOLD(parts) fold_floats(_mm256_add_ps((parts)[0], (parts)[1]))
+#define FLOAT_KEYS_TARGET AVX2_F16C
+#include "src/kernels/kernel_float_keys.h"
+
 #define SQ8_KEYS_L2 avx2_l2_keys_sq8
 #define SQ8_KEYS_IP avx2_ip_keys_sq8
 #define SQ8_DECODE_FINE avx2_decode_fine_sq8
@@ -444,6 +471,12 @@ const OmenKernels omen_kernels_avx2 = {
 	.inner_product_sq8 = avx2_inner_product_sq8,
 	.l1_sq8 = avx2_l1_sq8,
 	.decode_fine_sq8 = avx2_decode_fine_sq8,
+	.l2_keys_f32 = avx2_l2_keys_f32,
+	.ip_keys_f32 = avx2_ip_keys_f32,
+	.l1_keys_f32 = avx2_l1_keys_f32,
+	.l2_keys_f16 = avx2_l2_keys_f16,
+	.ip_keys_f16 = avx2_ip_keys_f16,
+	.l1_keys_f16 = avx2_l1_keys_f16,
 	.half = &omen_half_kernels_avx2,
 	.bits = &omen_bit_kernels_avx2
 };

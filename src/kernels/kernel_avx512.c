@@ -336,6 +336,31 @@ DEFINE_SQ8_KERNEL(avx512_inner_product_sq8, products)
 DEFINE_SQ8_KERNEL(avx512_l1_sq8, l1_terms)
 
 /* ----------------------------------------------------------------
+ * Keys of floats and halves.
+ * ----------------------------------------------------------------
+ */
+
+AVX512 static inline __m512
+load_halves(const OmenHalf *x)
+{
+	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) x));
+}
+
+#define FLOAT_KEYS_L2_F32 avx512_l2_keys_f32
+#define FLOAT_KEYS_IP_F32 avx512_ip_keys_f32
+#define FLOAT_KEYS_L1_F32 avx512_l1_keys_f32
+#define FLOAT_KEYS_L2_F16 avx512_l2_keys_f16
+#define FLOAT_KEYS_IP_F16 avx512_ip_keys_f16
+#define FLOAT_KEYS_L1_F16 avx512_l1_keys_f16
+#define FLOAT_KEYS_REGISTER __m512
+#define FLOAT_KEYS_ZERO _mm512_setzero_ps
+#define FLOAT_KEYS_LOAD _mm512_loadu_ps
+#define FLOAT_KEYS_ADD _mm512_add_ps
+#define FLOAT_KEYS_FOLD(parts) fold_floats((parts)[0])
+#define FLOAT_KEYS_TARGET AVX512
+#include "src/kernels/kernel_float_keys.h"
+
+/* ----------------------------------------------------------------
  * A short sorted array stays in registers while words are inserted:
  * each place takes the lesser of what it has and the greater of the
  * word and what the place before it has.
@@ -429,6 +454,12 @@ const OmenKernels omen_kernels_avx512 = {
 	.inner_product_sq8 = avx512_inner_product_sq8,
 	.l1_sq8 = avx512_l1_sq8,
 	.decode_fine_sq8 = avx512_decode_fine_sq8,
+	.l2_keys_f32 = avx512_l2_keys_f32,
+	.ip_keys_f32 = avx512_ip_keys_f32,
+	.l1_keys_f32 = avx512_l1_keys_f32,
+	.l2_keys_f16 = avx512_l2_keys_f16,
+	.ip_keys_f16 = avx512_ip_keys_f16,
+	.l1_keys_f16 = avx512_l1_keys_f16,
 	.half = &omen_half_kernels_avx512,
 	.bits = &omen_bit_kernels_avx512
 };

@@ -383,6 +383,37 @@ DEFINE_SQ8_KERNEL(neon_l2_squared_sq8, l2_terms)
 DEFINE_SQ8_KERNEL(neon_inner_product_sq8, products)
 DEFINE_SQ8_KERNEL(neon_l1_sq8, l1_terms)
 
+/* ----------------------------------------------------------------
+ * Keys of floats and halves: in four registers, as above.
+ * ----------------------------------------------------------------
+ */
+
+static inline float32x4_t
+zero_floats(void)
+{
+	return vdupq_n_f32(0);
+}
+
+static inline float32x4_t
+load_halves(const OmenHalf *x)
+{
+	return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(x)));
+}
+
+#define FLOAT_KEYS_L2_F32 neon_l2_keys_f32
+#define FLOAT_KEYS_IP_F32 neon_ip_keys_f32
+#define FLOAT_KEYS_L1_F32 neon_l1_keys_f32
+#define FLOAT_KEYS_L2_F16 neon_l2_keys_f16
+#define FLOAT_KEYS_IP_F16 neon_ip_keys_f16
+#define FLOAT_KEYS_L1_F16 neon_l1_keys_f16
+#define FLOAT_KEYS_REGISTER float32x4_t
+#define FLOAT_KEYS_ZERO zero_floats
+#define FLOAT_KEYS_LOAD vld1q_f32
+#define FLOAT_KEYS_ADD vaddq_f32
+#define FLOAT_KEYS_FOLD(parts) fold_lanes(parts)
+#define FLOAT_KEYS_TARGET
+#include "src/kernels/kernel_float_keys.h"
+
 #define SQ8_KEYS_L2 neon_l2_keys_sq8
 #define SQ8_KEYS_IP neon_ip_keys_sq8
 #define SQ8_DECODE_FINE neon_decode_fine_sq8
@@ -405,6 +436,12 @@ const OmenKernels omen_kernels_neon = {
 	.inner_product_sq8 = neon_inner_product_sq8,
 	.l1_sq8 = neon_l1_sq8,
 	.decode_fine_sq8 = neon_decode_fine_sq8,
+	.l2_keys_f32 = neon_l2_keys_f32,
+	.ip_keys_f32 = neon_ip_keys_f32,
+	.l1_keys_f32 = neon_l1_keys_f32,
+	.l2_keys_f16 = neon_l2_keys_f16,
+	.ip_keys_f16 = neon_ip_keys_f16,
+	.l1_keys_f16 = neon_l1_keys_f16,
 	.half = &omen_half_kernels_neon,
 	.bits = &omen_bit_kernels_neon
 };
@@ -433,6 +470,12 @@ const OmenKernels omen_kernels_neon_dot = {
 	.inner_product_sq8 = neon_inner_product_sq8,
 	.l1_sq8 = neon_l1_sq8,
 	.decode_fine_sq8 = neon_dot_decode_fine_sq8,
+	.l2_keys_f32 = neon_l2_keys_f32,
+	.ip_keys_f32 = neon_ip_keys_f32,
+	.l1_keys_f32 = neon_l1_keys_f32,
+	.l2_keys_f16 = neon_l2_keys_f16,
+	.ip_keys_f16 = neon_ip_keys_f16,
+	.l1_keys_f16 = neon_l1_keys_f16,
 	.half = &omen_half_kernels_neon,
 	.bits = &omen_bit_kernels_neon
 };

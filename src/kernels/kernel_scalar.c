@@ -10,7 +10,7 @@
  * unit would do, it is more accurate than one long sum, and compilers
  * vectorise it with what every CPU of the architecture has.
  *
- * For the *_sq8 kernels this order is the promise itself, and so is that
+ * For the *_sq8 kernels and the keys this order is the promise itself, and so is that
  * every multiplication and every addition rounds on its own (the build passes
  * -ffp-contract=off).
  *
@@ -171,6 +171,49 @@ scalar_l1_sq8(const float *query, const uint8 *code,
 	return fold_lanes(sum);
 }
 
+/* Keys of n codes, from the distance of one. */
+#define DEFINE_FLOAT_KEYS(name, element, distance) \
+static void \
+name(const float *query, uint32 n_floats, int n, const uint8 *const *codes, float *out) \
+{ \
+	for (int k = 0; k < n; k++) \
+		out[k] = distance(query, (const element *) codes[k], n_floats); \
+}
+
+static float
+l2_squared_f16(const float *a, const OmenHalf *b, uint32 n)
+{
+	float		sum[OMEN_LANES] = {0};
+
+	FOR_EACH_ELEMENT(n, sum[lane] += l2_term(a[i], omen_half_to_float(b[i])));
+	return fold_lanes(sum);
+}
+
+static float
+inner_product_f16(const float *a, const OmenHalf *b, uint32 n)
+{
+	float		sum[OMEN_LANES] = {0};
+
+	FOR_EACH_ELEMENT(n, sum[lane] += a[i] * omen_half_to_float(b[i]));
+	return fold_lanes(sum);
+}
+
+static float
+l1_f16(const float *a, const OmenHalf *b, uint32 n)
+{
+	float		sum[OMEN_LANES] = {0};
+
+	FOR_EACH_ELEMENT(n, sum[lane] += l1_term(a[i], omen_half_to_float(b[i])));
+	return fold_lanes(sum);
+}
+
+DEFINE_FLOAT_KEYS(scalar_l2_keys_f32, float, scalar_l2_squared_f32)
+DEFINE_FLOAT_KEYS(scalar_ip_keys_f32, float, -scalar_inner_product_f32)
+DEFINE_FLOAT_KEYS(scalar_l1_keys_f32, float, scalar_l1_f32)
+DEFINE_FLOAT_KEYS(scalar_l2_keys_f16, OmenHalf, l2_squared_f16)
+DEFINE_FLOAT_KEYS(scalar_ip_keys_f16, OmenHalf, -inner_product_f16)
+DEFINE_FLOAT_KEYS(scalar_l1_keys_f16, OmenHalf, l1_f16)
+
 /* Index of the first word that is greater than `word`. */
 static inline uint32
 find_sorted(const uint64 *sorted, uint32 n, uint64 word)
@@ -229,6 +272,12 @@ const OmenKernels omen_kernels_scalar = {
 	.inner_product_sq8 = scalar_inner_product_sq8,
 	.l1_sq8 = scalar_l1_sq8,
 	.decode_fine_sq8 = scalar_decode_fine_sq8,
+	.l2_keys_f32 = scalar_l2_keys_f32,
+	.ip_keys_f32 = scalar_ip_keys_f32,
+	.l1_keys_f32 = scalar_l1_keys_f32,
+	.l2_keys_f16 = scalar_l2_keys_f16,
+	.ip_keys_f16 = scalar_ip_keys_f16,
+	.l1_keys_f16 = scalar_l1_keys_f16,
 	.half = &omen_half_kernels_scalar,
 	.bits = &omen_bit_kernels_scalar
 };

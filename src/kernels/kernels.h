@@ -10,7 +10,7 @@
  *	- *_f32 serve the SQL operators.  Variants may round differently, within
  *	  (n / 16 + 16) * FLT_EPSILON relative to the sum of the absolute terms
  *	  (terms that underflow lose what denormal numbers lose).
- *	- everything that reads codes (u8) gives the same bits in every variant,
+ *	- everything that reads codes gives the same bits in every variant,
  *	  for these distances decide the graph, and an index built on one machine
  *	  is searched on another.  Integer kernels are exact; the float ones add
  *	  their terms in OMEN_LANES interleaved sums, without fused
@@ -54,6 +54,9 @@ typedef struct OmenSq8Query
 	double		scale;			/* of an L2 key: 1, or 1/2 for cosine */
 } OmenSq8Query;
 
+typedef void (*OmenFloatKeys) (const float *query, uint32 n_floats, int n,
+							   const uint8 *const *codes, float *out);
+
 typedef struct OmenKernels
 {
 	const char *name;			/* "scalar", "avx2", "avx512", "neon", "neon_dot" */
@@ -96,6 +99,20 @@ typedef struct OmenKernels
 	/* Decode codes with a fine code: offset + fine_step * (256 * code[i] + fine[i] - 128). */
 	void		(*decode_fine_sq8) (const uint8 *code, const uint8 *fine, float offset,
 									float fine_step, uint32 n, float *out);
+
+	/*
+	 * Keys of n records, float query against codes of floats or of halves:
+	 * squared distances, negated inner products, or L1 distances.  n_floats
+	 * is a multiple of OMEN_LANES; codes are aligned as their components are.
+	 * The same bits in every variant, but inner products whose terms overflow to
+	 * both infinities are some NaN.
+	 */
+	OmenFloatKeys l2_keys_f32;
+	OmenFloatKeys ip_keys_f32;
+	OmenFloatKeys l1_keys_f32;
+	OmenFloatKeys l2_keys_f16;
+	OmenFloatKeys ip_keys_f16;
+	OmenFloatKeys l1_keys_f16;
 
 	/*
 	 * Insert n words, none equal to another, into n_sorted ascending ones,

@@ -11,6 +11,7 @@
 #include "src/quant/quant.h"
 
 #include "src/quant/bits.h"
+#include "src/quant/floats.h"
 #include "src/quant/sparse.h"
 #include "src/quant/sq8.h"
 
@@ -38,6 +39,11 @@ omen_codec_init(OmenCodec *codec, OmenCodeKind kind, OmenMetric metric, uint32 d
 		case OMEN_CODE_SPARSE:
 			Assert(dims <= OMEN_MAX_SPARSE_DIMS);
 			omen_sparse_init(codec, metric, dims);
+			break;
+		case OMEN_CODE_FLOAT:
+		case OMEN_CODE_HALF:
+			Assert(dims <= OMEN_MAX_DIMS);
+			omen_floats_init(codec, metric, dims);
 			break;
 	}
 }

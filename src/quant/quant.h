@@ -42,7 +42,9 @@ typedef enum OmenCodeKind
 {
 	OMEN_CODE_SQ8 = 1,			/* per-vector affine 8-bit codes; x is const float * */
 	OMEN_CODE_BITS = 2,			/* bits as they are; x is const uint8 *, padded with zero bits */
-	OMEN_CODE_SPARSE = 3		/* indices and 16-bit values; x is const OmenSparse * */
+	OMEN_CODE_SPARSE = 3,		/* indices and 16-bit values; x is const OmenSparse * */
+	OMEN_CODE_FLOAT = 4,		/* floats as they are; x is const float * */
+	OMEN_CODE_HALF = 5			/* the nearest halves; x is const float * */
 } OmenCodeKind;
 
 /* Values are part of the on-disk format. */

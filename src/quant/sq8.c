@@ -16,9 +16,7 @@
  *	  speaking of: factors are floats, sums of codes are integers below 2^31.
  *
  *	- the lower bound, float query against code, decides what the executor may
- *	  return.  With e the norm of x - decoded(x), the triangle inequality (and
- *	  Hoelder's for the inner product) gives what the distance to x cannot be
- *	  below; a slack covers the rounding of our kernels and of the operators.
+ *	  return: by the norm of x - decoded(x), see dense.c.
  *
  * Finite floats of any size are encoded, with finite factors.  Keys may
  * overflow to infinity, but are never NaN.
@@ -106,20 +104,20 @@ static float
 sq8_error(const OmenCodec *codec, const float *x, const Sq8Factors *factors,
 		  const uint8 *code)
 {
-	float		decoded[SQ8_PIECE_DIMS];
+	float		decoded[OMEN_PIECE_DIMS];
 	double		sum = 0;
 	uint32		from;
 	uint32		i;
 
-	for (from = 0; from < codec->dims; from += SQ8_PIECE_DIMS)
+	for (from = 0; from < codec->dims; from += OMEN_PIECE_DIMS)
 	{
-		uint32		n = Min(codec->dims - from, SQ8_PIECE_DIMS);
+		uint32		n = Min(codec->dims - from, OMEN_PIECE_DIMS);
 
 		for (i = 0; i < n; i++)
 			decoded[i] = sq8_decode_one(factors->offset, factors->step, code[from + i]);
-		sum = sq8_add_differences(codec, sum, x + from, decoded, n);
+		sum = omen_dense_add_differences(codec->metric, sum, x + from, decoded, n);
 	}
-	return sq8_round_up(sq8_norm_of_sum(codec, sum));
+	return omen_dense_round_up(omen_dense_norm_of_sum(codec->metric, sum));
 }
 
 static void
@@ -254,20 +252,12 @@ sq8_query_from_vector(const OmenCodec *codec, OmenQuery *query, const void *vect
 	Sq8Query   *q = (Sq8Query *) query;
 	uint8	   *code = (uint8 *) sq8_query_code(query);
 	Sq8Factors	factors;
-	double		norm_sq = 0;
-	uint32		i;
 
 	/* the code is turned into its signed form where it lies */
 	sq8_encode(codec, x, &factors, code);
 	sq8_query_prepare(codec, q, &factors, code);
 	memcpy(sq8_query_vector(codec, query), x, codec->dims * sizeof(float));
-
-	for (i = 0; i < codec->dims; i++)
-		norm_sq += (double) x[i] * x[i];
-	q->norm = sqrt(norm_sq) * (1.0 + 1e-10);
-
-	/* A product or square below the normal range errs by up to half of the least denormal. */
-	q->underflow = q->common.dims * ldexp(1.0, -148);
+	q->dense = omen_dense_query(x, codec->dims);
 }
 
 /* ---------- keys ---------- */
@@ -331,81 +321,15 @@ sq8_norms_sq(const OmenCodec *codec, int n, const void *const *factors, double *
 		out[i] = sq8_norm_sq(codec, factors[i]);
 }
 
-/* What the float32 distance between the true vectors cannot be below. */
-static double
-sq8_l2_bound(const Sq8Query *q, const Sq8Estimate *estimate)
-{
-	double		bound;
-
-	if (!(estimate->value <= FLT_MAX))
-		return 0.0;
-
-	/* the root halves relative errors and lifts what underflow has lost */
-	bound = sqrt(estimate->value) * (1.0 - estimate->rounding / 2) - estimate->error -
-		2 * sqrt(q->underflow);
-	return Max(bound, 0.0);
-}
-
-/*
- * For unit vectors the cosine distance is half the squared distance, and the
- * bound by way of the latter is tighter than Hoelder's: the error counts by
- * |q - x| instead of by |q| |x|.  The operator works on the vectors before
- * they were normalised, with three float32 sums; that, and that "unit" holds
- * but to rounding, is absolute.
- */
-static double
-sq8_cosine_bound(const Sq8Query *q, const Sq8Estimate *estimate)
-{
-	double		distance = sq8_l2_bound(q, estimate);
-	double		bound = distance * distance / 2 - 3 * estimate->rounding;
-
-	return Max(bound, 0.0);
-}
-
-static double
-sq8_ip_bound(const OmenCodec *codec, const Sq8Query *q, const Sq8Factors *f,
-			 const Sq8Estimate *estimate)
-{
-	double		decoded_norm = sqrt(sq8_norm_sq(codec, f)) * (1.0 + 1e-10);
-	double		magnitude = q->norm * (decoded_norm + f->error + estimate->error);
-
-	/* near overflow the operator may say anything */
-	if (!(magnitude < FLT_MAX / 4) || f->error >= FLT_MAX || estimate->error >= FLT_MAX)
-		return -INFINITY;
-	return -estimate->value - q->norm * estimate->error - estimate->rounding * magnitude -
-		2 * q->underflow;
-}
-
-static double
-sq8_l1_bound(const Sq8Estimate *estimate)
-{
-	double		bound;
-
-	if (!(estimate->value <= FLT_MAX))
-		return 0.0;
-	bound = estimate->value * (1.0 - estimate->rounding) - estimate->error;
-	return Max(bound, 0.0);
-}
-
-/*
- * What the operator cannot be below.  An overflow says nothing: the bound is
- * then trivial.
- */
+/* What the operator cannot be below, by an estimate that lacks the norm. */
 double
 omen_sq8_bound(const OmenCodec *codec, const Sq8Query *query, const Sq8Factors *factors,
-			   const Sq8Estimate *estimate)
+			   OmenDenseEstimate *estimate)
 {
-	switch (codec->metric)
-	{
-		case OMEN_METRIC_COSINE:
-			return sq8_cosine_bound(query, estimate);
-		case OMEN_METRIC_IP:
-			return sq8_ip_bound(codec, query, factors, estimate);
-		case OMEN_METRIC_L1:
-			return sq8_l1_bound(estimate);
-		default:
-			return sq8_l2_bound(query, estimate);
-	}
+	if (codec->metric == OMEN_METRIC_IP)
+		estimate->norm = factors->error < FLT_MAX ?
+			sqrt(sq8_norm_sq(codec, factors)) * (1.0 + 1e-10) + factors->error : INFINITY;
+	return omen_dense_bound(codec->metric, &query->dense, estimate);
 }
 
 /* The metric's value for the float query and the decoded vector. */
@@ -434,7 +358,7 @@ sq8_lower_bound(const OmenCodec *codec, const OmenQuery *query,
 				const void *factors, const uint8 *code)
 {
 	const Sq8Factors *f = factors;
-	Sq8Estimate estimate = {
+	OmenDenseEstimate estimate = {
 		.value = sq8_value(codec, query, f, code),
 		.error = f->error,
 		.rounding = (3.0 * codec->dims / 32.0 + 32.0) * FLT_EPSILON

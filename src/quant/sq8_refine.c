@@ -49,7 +49,7 @@ sq8_encode_refine(const OmenCodec *codec, const void *vector, const void *factor
 	const Sq8Factors *f = factors;
 	uint8	   *fine = fine_codes(refine);
 	double		inverse = f->step > 0 ? 256.0 / (double) f->step : 0.0;
-	float		refined[SQ8_PIECE_DIMS];
+	float		refined[OMEN_PIECE_DIMS];
 	double		sum = 0;
 	uint32		from;
 	uint32		i;
@@ -63,14 +63,14 @@ sq8_encode_refine(const OmenCodec *codec, const void *vector, const void *factor
 	}
 	memset(fine + codec->dims, 0, codec->refine_code_bytes - codec->dims);
 
-	for (from = 0; from < codec->dims; from += SQ8_PIECE_DIMS)
+	for (from = 0; from < codec->dims; from += OMEN_PIECE_DIMS)
 	{
-		uint32		n = Min(codec->dims - from, SQ8_PIECE_DIMS);
+		uint32		n = Min(codec->dims - from, OMEN_PIECE_DIMS);
 
 		decode_piece(f, code, fine, from, n, refined);
-		sum = sq8_add_differences(codec, sum, x + from, refined, n);
+		sum = omen_dense_add_differences(codec->metric, sum, x + from, refined, n);
 	}
-	((Sq8FineFactors *) refine)->error = sq8_round_up(sq8_norm_of_sum(codec, sum));
+	((Sq8FineFactors *) refine)->error = omen_dense_round_up(omen_dense_norm_of_sum(codec->metric, sum));
 }
 
 /*
@@ -83,22 +83,22 @@ sq8_absorb_refine(const OmenCodec *codec, const void *factors, const uint8 *code
 {
 	Sq8FineFactors *mine = refine;
 	double		error = ((const Sq8FineFactors *) other)->error;
-	float		refined[SQ8_PIECE_DIMS];
-	float		refined_other[SQ8_PIECE_DIMS];
+	float		refined[OMEN_PIECE_DIMS];
+	float		refined_other[OMEN_PIECE_DIMS];
 	double		sum = 0;
 	uint32		from;
 
 	if (memcmp(fine_codes(refine), fine_codes(other), codec->dims) != 0)
 	{
-		for (from = 0; from < codec->dims; from += SQ8_PIECE_DIMS)
+		for (from = 0; from < codec->dims; from += OMEN_PIECE_DIMS)
 		{
-			uint32		n = Min(codec->dims - from, SQ8_PIECE_DIMS);
+			uint32		n = Min(codec->dims - from, OMEN_PIECE_DIMS);
 
 			decode_piece(factors, code, fine_codes(refine), from, n, refined);
 			decode_piece(factors, code, fine_codes(other), from, n, refined_other);
-			sum = sq8_add_differences(codec, sum, refined, refined_other, n);
+			sum = omen_dense_add_differences(codec->metric, sum, refined, refined_other, n);
 		}
-		error = sq8_round_up((error + sq8_norm_of_sum(codec, sum)) * (1.0 + 1e-10));
+		error = omen_dense_round_up((error + omen_dense_norm_of_sum(codec->metric, sum)) * (1.0 + 1e-10));
 	}
 	mine->error = Max(mine->error, (float) error);
 }
@@ -129,19 +129,19 @@ sq8_refined_bound(const OmenCodec *codec, const OmenQuery *query,
 {
 	const Sq8Factors *f = factors;
 	const float *vector = sq8_query_vector(codec, query);
-	float		refined[SQ8_PIECE_DIMS];
-	Sq8Estimate estimate = {
+	float		refined[OMEN_PIECE_DIMS];
+	OmenDenseEstimate estimate = {
 		.value = 0,
-		.rounding = ((codec->dims + SQ8_PIECE_DIMS) / 16.0 + 44.0) * FLT_EPSILON
+		.rounding = ((codec->dims + OMEN_PIECE_DIMS) / 16.0 + 44.0) * FLT_EPSILON
 	};
 	uint32		from;
 
 	if (f->error == 0)
 		return -INFINITY;		/* the code is exact */
 	estimate.error = ((const Sq8FineFactors *) refine_factors)->error;
-	for (from = 0; from < codec->dims; from += SQ8_PIECE_DIMS)
+	for (from = 0; from < codec->dims; from += OMEN_PIECE_DIMS)
 	{
-		uint32		n = Min(codec->dims - from, SQ8_PIECE_DIMS);
+		uint32		n = Min(codec->dims - from, OMEN_PIECE_DIMS);
 
 		decode_piece(f, code, refine_code, from, n, refined);
 		estimate.value += exact_value(codec->metric, vector + from, refined, n);
