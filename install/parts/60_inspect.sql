@@ -21,6 +21,7 @@ CREATE FUNCTION omenvec_index_stats(
 	OUT blocks bigint,
 	OUT m integer,
 	OUT ef_construction integer,
+	OUT quantization text,
 	OUT refine text,
 	OUT ef_search integer[],
 	OUT predicted_recall double precision,

@@ -33,7 +33,16 @@ typedef struct OmenOptions
 	int			merge_factor;
 	int			refine;			/* OmenRefineKind */
 	int			group_by;		/* number of a key column; 0: none */
+	int			quantization;	/* OmenQuantization */
 } OmenOptions;
+
+/* Values of the option quantization. */
+typedef enum OmenQuantization
+{
+	OMEN_QUANTIZATION_NONE,
+	OMEN_QUANTIZATION_HALF,
+	OMEN_QUANTIZATION_SCALAR
+} OmenQuantization;
 
 #define OMEN_AUTO 0				/* value of m or ef_construction: chosen by the build */
 #define OMEN_MIN_M 2
@@ -76,6 +85,7 @@ extern void omen_am_graph_options(Relation index, uint16 *m, uint16 *ef_construc
 extern bool omen_am_graph_options_are_auto(Relation index);
 extern OmenRefineKind omen_am_option_refine(Relation index);
 extern int	omen_am_option_group_by(Relation index);
+extern OmenQuantization omen_am_option_quantization(Relation index);
 
 /* Candidates that a search keeps, a tail gives: the setting, or what is usual. */
 static inline uint32
@@ -126,7 +136,7 @@ struct OmenOpclass
 {
 	OmenVectorKind kind;
 	OmenMetric	metric;
-	OmenCodeKind code_kind;
+	OmenCodeKind code_kind;		/* without the option quantization */
 	uint32		max_dims;
 	const char *dims_name;		/* for an error message */
 	uint32		(*dims) (const void *value);	/* of a detoasted value */

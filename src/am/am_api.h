@@ -24,7 +24,8 @@ extern double omen_am_segment_beams(const OmenSegment *segment, uint32 ef[OMEN_C
 /* The same, on average. */
 extern uint32 omen_am_segment_ef(const OmenSegment *segment);
 
-/* Value of the option refine, for an OmenRefineKind of a page. */
+/* Values of the options refine and quantization, for an OmenRefineKind and an OmenCodeKind of a page. */
 extern const char *omen_am_refine_name(uint8 refine);
+extern const char *omen_am_quantization_name(uint16 code_kind);
 
 #endif							/* OMEN_AM_API_H */

@@ -203,17 +203,53 @@ column_dims(Relation index, const OmenOpclass *opclass)
 	return dims;
 }
 
+/* Types whose vectors are numbers in a row have a choice of codes. */
+static bool
+has_choice(const OmenOpclass *opclass)
+{
+	return opclass->code_kind == OMEN_CODE_SQ8;
+}
+
+/* The kind of code that the option asks for: of vectors of halves, none is a half. */
+static OmenCodeKind
+code_kind_option(Relation index, const OmenOpclass *opclass)
+{
+	OmenQuantization quantization = omen_am_option_quantization(index);
+
+	if (quantization == OMEN_QUANTIZATION_SCALAR)
+		return opclass->code_kind;
+	if (!has_choice(opclass))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" has no choice of codes", RelationGetRelationName(index)),
+				 errdetail("Option \"quantization\" is for vectors of type vector or halfvec."),
+				 errhint("Leave option \"quantization\" out.")));
+	if (quantization == OMEN_QUANTIZATION_NONE && opclass->kind == OMEN_KIND_VECTOR)
+		return OMEN_CODE_FLOAT;
+	return OMEN_CODE_HALF;
+}
+
+/* Is this a kind of code that the option can have asked for? */
+static bool
+admits_code(const OmenOpclass *opclass, uint16 code_kind)
+{
+	if (code_kind == opclass->code_kind)
+		return true;
+	return has_choice(opclass) &&
+		(code_kind == OMEN_CODE_HALF || (code_kind == OMEN_CODE_FLOAT && opclass->kind == OMEN_KIND_VECTOR));
+}
+
 /* The finer codes that a new index is to have, if its vectors lose anything in theirs. */
 static OmenRefineKind
-refine_option(Relation index, const OmenOpclass *opclass)
+refine_option(Relation index, OmenCodeKind code_kind)
 {
 	OmenRefineKind refine = omen_am_option_refine(index);
 
-	if (!omen_codec_admits_refine(opclass->code_kind, refine))
+	if (!omen_codec_admits_refine(code_kind, refine))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("index \"%s\" cannot have finer codes", RelationGetRelationName(index)),
-				 opclass->code_kind == OMEN_CODE_BITS ?
+				 code_kind == OMEN_CODE_BITS ?
 				 errdetail("Bit strings are in the index as they are: there is nothing to refine.") :
 				 errdetail("Option \"refine\" is for vectors with 8-bit codes, of type vector or halfvec."),
 				 errhint("Leave option \"refine\" out, or set it to \"none\".")));
@@ -262,8 +298,8 @@ omen_am_describe(Relation index, OmenMeta *meta)
 	meta->dims = column_dims(index, opclass);
 	meta->vector_kind = opclass->kind;
 	meta->metric = opclass->metric;
-	meta->code_kind = opclass->code_kind;
-	meta->refine = refine_option(index, opclass);
+	meta->code_kind = code_kind_option(index, opclass);
+	meta->refine = refine_option(index, meta->code_kind);
 	omen_am_graph_options(index, &meta->m, &meta->ef_construction);
 
 	omen_am_codec(&codec, meta);
@@ -310,8 +346,8 @@ omen_encoder_init(OmenEncoder *encoder, Relation index, const OmenMeta *meta)
 	encoder->opclass = opclass;
 	if (meta->metric != opclass->metric || meta->vector_kind != opclass->kind ||
 		(int32) meta->dims != TupleDescAttr(index->rd_att, 0)->atttypmod ||
-		meta->dims > opclass->max_dims || meta->code_kind != opclass->code_kind ||
-		!omen_codec_admits_refine(opclass->code_kind, meta->refine))
+		meta->dims > opclass->max_dims || !admits_code(opclass, meta->code_kind) ||
+		!omen_codec_admits_refine(meta->code_kind, meta->refine))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("index \"%s\" does not match its column and operator class",

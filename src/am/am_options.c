@@ -44,6 +44,13 @@ static relopt_enum_elt_def refine_values[] = {
 	{(const char *) NULL}
 };
 
+static relopt_enum_elt_def quantization_values[] = {
+	{"none", OMEN_QUANTIZATION_NONE},
+	{"half", OMEN_QUANTIZATION_HALF},
+	{"scalar", OMEN_QUANTIZATION_SCALAR},
+	{(const char *) NULL}
+};
+
 static relopt_kind omen_relopt_kind;
 
 /* Called once, from _PG_init(). */
@@ -67,6 +74,10 @@ omen_am_init(void)
 					   AccessExclusiveLock);
 	add_int_reloption(omen_relopt_kind, "group_by", "Number of the key column by whose values rows lie together; 0 for none",
 					  0, 0, INDEX_MAX_KEYS, AccessExclusiveLock);
+	add_enum_reloption(omen_relopt_kind, "quantization", "What stands for a vector in the index",
+					   quantization_values, OMEN_QUANTIZATION_SCALAR,
+					   "Valid values are \"none\", \"half\" and \"scalar\".",
+					   AccessExclusiveLock);
 
 	DefineCustomIntVariable("omenvec.max_maintenance_workers",
 							"Background workers that may maintain indexes at the same time, in all databases.",
@@ -132,6 +143,15 @@ omen_am_init(void)
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
+static const char *
+value_name(const relopt_enum_elt_def *values, int symbol)
+{
+	for (const relopt_enum_elt_def *value = values; value->string_val; value++)
+		if (value->symbol_val == symbol)
+			return value->string_val;
+	return "unknown";
+}
+
 static void
 check_range(const char *name, int value, int least, int most)
 {
@@ -162,6 +182,13 @@ check_options(const OmenOptions *options)
 				 errmsg("value %d out of bounds for option \"%s\"", options->group_by, "group_by"),
 				 errdetail("The first key column is the vector; rows are grouped by one of the attributes after it."),
 				 errhint("Number 2 is the first attribute, 0 groups by none.")));
+	if (options->refine != OMEN_REFINE_NONE && options->quantization != OMEN_QUANTIZATION_SCALAR)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"refine\" is for quantization \"scalar\""),
+				 errdetail("Option \"quantization\" is \"%s\".",
+						   value_name(quantization_values, options->quantization)),
+				 errhint("Leave one of them out.")));
 }
 
 /* validate: CREATE INDEX and ALTER INDEX … SET; not when a relation is opened. */
@@ -175,7 +202,8 @@ omen_am_options(Datum reloptions, bool validate)
 		{"tail_size", RELOPT_TYPE_INT, offsetof(OmenOptions, tail_size)},
 		{"merge_factor", RELOPT_TYPE_INT, offsetof(OmenOptions, merge_factor)},
 		{"refine", RELOPT_TYPE_ENUM, offsetof(OmenOptions, refine)},
-		{"group_by", RELOPT_TYPE_INT, offsetof(OmenOptions, group_by)}
+		{"group_by", RELOPT_TYPE_INT, offsetof(OmenOptions, group_by)},
+		{"quantization", RELOPT_TYPE_ENUM, offsetof(OmenOptions, quantization)}
 	};
 	bytea	   *options = (bytea *) build_reloptions(reloptions, validate, omen_relopt_kind,
 													 sizeof(OmenOptions), parse_options,
@@ -258,8 +286,30 @@ omen_am_option_group_by(Relation index)
 const char *
 omen_am_refine_name(uint8 refine)
 {
-	for (const relopt_enum_elt_def *value = refine_values; value->string_val; value++)
-		if (value->symbol_val == refine)
-			return value->string_val;
-	return "unknown";
+	return value_name(refine_values, refine);
+}
+
+/* What is to stand for vectors in a new index. */
+OmenQuantization
+omen_am_option_quantization(Relation index)
+{
+	OmenOptions *options = (OmenOptions *) index->rd_options;
+
+	return options ? (OmenQuantization) options->quantization : OMEN_QUANTIZATION_SCALAR;
+}
+
+/* The option's value for a kind of code that stands in a page. */
+const char *
+omen_am_quantization_name(uint16 code_kind)
+{
+	switch (code_kind)
+	{
+		case OMEN_CODE_FLOAT:
+		case OMEN_CODE_BITS:
+			return value_name(quantization_values, OMEN_QUANTIZATION_NONE);
+		case OMEN_CODE_HALF:
+			return value_name(quantization_values, OMEN_QUANTIZATION_HALF);
+		default:
+			return value_name(quantization_values, OMEN_QUANTIZATION_SCALAR);
+	}
 }

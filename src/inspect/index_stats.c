@@ -50,6 +50,7 @@ enum
 	STATS_BLOCKS,
 	STATS_M,
 	STATS_EF_CONSTRUCTION,
+	STATS_QUANTIZATION,
 	STATS_REFINE,
 	STATS_EF_SEARCH,
 	STATS_PREDICTED_RECALL,
@@ -200,6 +201,7 @@ describe_graph(StatsRow *row, Relation index, const OmenMeta *meta, const OmenSe
 							column_bytes(segment, OMEN_COLUMN_TERMS)));
 	set_value(row, STATS_M, Int32GetDatum(meta->m));
 	set_value(row, STATS_EF_CONSTRUCTION, Int32GetDatum(meta->ef_construction));
+	set_value(row, STATS_QUANTIZATION, CStringGetTextDatum(omen_am_quantization_name(meta->code_kind)));
 	set_value(row, STATS_REFINE, CStringGetTextDatum(omen_am_refine_name(segment->refine)));
 	describe_search(row, segment);
 	if (segment->state == OMEN_STATE_LIVE && segment->n_nodes > 0)
