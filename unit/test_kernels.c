@@ -38,26 +38,36 @@
 typedef enum KernelId
 {
 	L2_F32, IP_F32, L1_F32, COSINE_F32, DOT, DOT4, L2_SQ8, IP_SQ8, L1_SQ8,
+	L2_KEYS_F32, IP_KEYS_F32, L1_KEYS_F32, L2_KEYS_F16, IP_KEYS_F16, L1_KEYS_F16,
 	N_KERNELS
 } KernelId;
 
 static const char *const kernel_names[N_KERNELS] = {
 	"l2_squared_f32", "inner_product_f32", "l1_f32", "cosine_terms_f32",
 	"dot_u8s8", "dot4_u8s8",
-	"l2_squared_sq8", "inner_product_sq8", "l1_sq8"
+	"l2_squared_sq8", "inner_product_sq8", "l1_sq8",
+	"l2_keys_f32", "ip_keys_f32", "l1_keys_f32",
+	"l2_keys_f16", "ip_keys_f16", "l1_keys_f16"
 };
+
+#define N_FLOAT_KEYS 6			/* from L2_KEYS_F32 on */
+#define N_RECORDS 5				/* whose keys are computed together; some are the same */
+#define N_DIFFERENT 3
 
 /* The arguments of all kernels. */
 typedef struct Sample
 {
 	uint32		n;
 	int			data_kind;
-	float	   *a;				/* also the query of *_sq8 */
+	float	   *a;				/* also the query of *_sq8 and keys */
 	float	   *b;
 	uint8	   *codes[4];
 	int8	   *query;
 	float		offset;
 	float		step;
+	/* records of floats and of halves, if n is a multiple of OMEN_LANES */
+	const uint8 *floats[N_RECORDS];
+	const uint8 *halves[N_RECORDS];
 } Sample;
 
 /* What they must give: a sum, and the sum of its terms' absolute values. */
@@ -179,8 +189,8 @@ guarded_area(char **end)
 static void *
 place(int area, size_t bytes, size_t element_bytes, int placement)
 {
-	static char *starts[7];
-	static char *ends[7];
+	static char *starts[7 + 2 * N_DIFFERENT];
+	static char *ends[7 + 2 * N_DIFFERENT];
 
 	if (starts[area] == NULL)
 		starts[area] = guarded_area(&ends[area]);
@@ -191,6 +201,41 @@ place(int area, size_t bytes, size_t element_bytes, int placement)
 	if (placement == 1 || bytes + 64 > (size_t) (ends[area] - starts[area]))
 		return starts[area];
 	return starts[area] + random_bits() % (64 / element_bytes) * element_bytes;
+}
+
+/* A finite half, of any size. */
+static OmenHalf
+make_half(void)
+{
+	OmenHalf	half = (OmenHalf) random_bits();
+
+	return (half & OMEN_HALF_INFINITY) == OMEN_HALF_INFINITY ? half & ~OMEN_HALF_INFINITY : half;
+}
+
+static void
+make_records(Sample *sample, int placement)
+{
+	for (int k = 0; k < N_RECORDS; k++)
+	{
+		float	   *floats;
+		OmenHalf   *halves;
+
+		if (k >= N_DIFFERENT)
+		{
+			sample->floats[k] = sample->floats[k - N_DIFFERENT];
+			sample->halves[k] = sample->halves[k - N_DIFFERENT];
+			continue;
+		}
+		floats = place(7 + k, sample->n * sizeof(float), sizeof(float), placement);
+		halves = place(7 + N_DIFFERENT + k, sample->n * sizeof(OmenHalf), sizeof(OmenHalf), placement);
+		for (uint32 i = 0; i < sample->n; i++)
+		{
+			floats[i] = make_float(sample->data_kind);
+			halves[i] = make_half();
+		}
+		sample->floats[k] = (const uint8 *) floats;
+		sample->halves[k] = (const uint8 *) halves;
+	}
 }
 
 static void
@@ -214,6 +259,8 @@ make_sample(Sample *sample, uint32 n, int data_kind, int placement)
 	}
 	sample->offset = make_float(data_kind);
 	sample->step = fabsf(make_float(data_kind)) / 255;
+	if (n % OMEN_LANES == 0)
+		make_records(sample, placement);
 }
 
 /* ----------------------------------------------------------------
@@ -364,6 +411,50 @@ check_sq8(const Sample *sample)
 	}
 }
 
+static OmenFloatKeys
+float_keys(const OmenKernels *k, KernelId id)
+{
+	const OmenFloatKeys of_table[N_FLOAT_KEYS] = {
+		k->l2_keys_f32, k->ip_keys_f32, k->l1_keys_f32,
+		k->l2_keys_f16, k->ip_keys_f16, k->l1_keys_f16
+	};
+
+	return of_table[id - L2_KEYS_F32];
+}
+
+/* The records that a kernel of keys reads. */
+static const uint8 *const *
+records(const Sample *sample, KernelId id)
+{
+	return id >= L2_KEYS_F16 ? sample->halves : sample->floats;
+}
+
+static void
+check_float_keys(const Sample *sample)
+{
+	for (int id = L2_KEYS_F32; id < L2_KEYS_F32 + N_FLOAT_KEYS; id++)
+	{
+		const uint8 *const *codes = records(sample, (KernelId) id);
+		float		expected[N_RECORDS];
+
+		float_keys(&omen_kernels_scalar, (KernelId) id) (sample->a, sample->n, N_RECORDS, codes, expected);
+		for (int t = 0; t < n_tables; t++)
+		{
+			float		got[N_RECORDS + 1];
+
+			for (int n = 0; n <= N_RECORDS; n++)
+			{
+				got[n] = 12345.0f;
+				float_keys(tables[t], (KernelId) id) (sample->a, sample->n, n, codes, got);
+				for (int k = 0; k < n; k++)
+					check_bits(t, (KernelId) id, sample, expected[k], got[k]);
+				if (got[n] != 12345.0f)
+					report(t, (KernelId) id, sample, 12345.0f, got[n]);
+			}
+		}
+	}
+}
+
 static void
 check_length(uint32 n)
 {
@@ -377,6 +468,8 @@ check_length(uint32 n)
 			check_f32(&sample);
 			check_dot(&sample);
 			check_sq8(&sample);
+			if (n % OMEN_LANES == 0)
+				check_float_keys(&sample);
 		}
 	}
 }
@@ -443,6 +536,58 @@ check_definition(void)
 	count_case(worst < 1e-6, "definition against double precision");
 }
 
+/* The same of keys of floats and halves. */
+static void
+check_definition_of_keys(void)
+{
+	static const uint32 expected[N_FLOAT_KEYS] = {
+		0x824e89e2, 0xcc0cb779, 0x399fa40f, 0x6345f845, 0x482d2a42, 0x3f333d28
+	};
+	uint32		hash[N_FLOAT_KEYS] = {0};
+	double		worst = 0;
+
+	random_state = 20240301;
+	for (uint32 n = OMEN_LANES; n <= 200; n += OMEN_LANES)
+	{
+		float		query[200];
+		float		floats[200];
+		OmenHalf	halves[200];
+		double		sums[N_FLOAT_KEYS] = {0};
+
+		for (uint32 i = 0; i < n; i++)
+		{
+			query[i] = random_float(-1, 1);
+			floats[i] = random_float(-1, 1);
+			halves[i] = omen_float_to_half(random_float(-1, 1));
+			for (int k = 0; k < N_FLOAT_KEYS; k += 3)
+			{
+				double		x = k == 0 ? floats[i] : omen_half_to_float(halves[i]);
+
+				sums[k] += (query[i] - x) * (query[i] - x);
+				sums[k + 1] -= query[i] * x;
+				sums[k + 2] += fabs(query[i] - x);
+			}
+		}
+		for (int k = 0; k < N_FLOAT_KEYS; k++)
+		{
+			const uint8 *code = k < 3 ? (const uint8 *) floats : (const uint8 *) halves;
+			float		got;
+
+			float_keys(&omen_kernels_scalar, (KernelId) (L2_KEYS_F32 + k)) (query, n, 1, &code, &got);
+			hash[k] = mix(hash[k], got);
+			worst = Max(worst, fabs(got - sums[k]) / n);
+		}
+	}
+	for (int k = 0; k < N_FLOAT_KEYS; k++)
+	{
+		if (hash[k] != expected[k])
+			printf("definition of %s: expected bits %08x, got %08x\n",
+				   kernel_names[L2_KEYS_F32 + k], expected[k], hash[k]);
+		count_case(hash[k] == expected[k], "bits of the definition");
+	}
+	count_case(worst < 1e-6, "definition of keys against double precision");
+}
+
 static void
 check_dispatch(void)
 {
@@ -485,6 +630,7 @@ call_repeatedly(const OmenKernels *k, KernelId id, const Sample *s)
 	const uint8 *const *codes = (const uint8 *const *) s->codes;
 	volatile float sink;
 	float		cosine[3];
+	float		keys[4];
 	int32		dots[4];
 
 	switch (id)
@@ -515,8 +661,12 @@ call_repeatedly(const OmenKernels *k, KernelId id, const Sample *s)
 		case IP_SQ8:
 			REPEAT(sink = k->inner_product_sq8(s->a, s->codes[0], s->offset, s->step, s->n));
 			break;
-		default:
+		case L1_SQ8:
 			REPEAT(sink = k->l1_sq8(s->a, s->codes[0], s->offset, s->step, s->n));
+			break;
+		default:
+			REPEAT(float_keys(k, id) (s->a, s->n, 4, records(s, id), keys));
+			sink = keys[0];
 			break;
 	}
 	(void) sink;
@@ -541,7 +691,7 @@ time_kernel(const OmenKernels *table, KernelId id, const Sample *sample)
 static void
 print_times(void)
 {
-	static const uint32 dims[] = {100, 128, 384, 768, 1536};
+	static const uint32 dims[] = {112, 128, 384, 768, 1536};
 	Sample		sample;
 
 	printf("%-20s", "ns per call");
@@ -649,6 +799,7 @@ main(int argc, char **argv)
 	}
 
 	check_definition();
+	check_definition_of_keys();
 	check_insert_sorted();
 	for (uint32 n = 0; n <= 2100; n++)
 		check_length(n);
