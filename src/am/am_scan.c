@@ -270,7 +270,7 @@ read_directory(IndexScanDesc scan, OmenScan *state)
 		omen_meta_read(index, state->meta);
 		state->heap_blocks = RelationGetNumberOfBlocks(scan->heapRelation);
 		omen_encoder_init(&state->encoder, index, state->meta);
-		state->attributes = omen_attributes_of(index);
+		state->attributes = omen_am_attributes(index, state->meta);
 		state->query = state->host.alloc(state->host.arg, state->encoder.codec.query_bytes);
 		MemoryContextSwitchTo(old_context);
 	}

@@ -467,7 +467,9 @@ count_renewed(const Sealing *sealing)
 
 /*
  * Do the nodes carried keep their order?  If they are grouped, or most have
- * come from elsewhere since it was made, numbers say no more who is near.
+ * come from elsewhere since it was made, numbers say no more who is near.  (The
+ * merge has asked that of rows before it knew the nodes, which are fewer where
+ * rows are alike.)
  */
 static bool
 keeps_order(const Sealing *sealing)

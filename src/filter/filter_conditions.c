@@ -143,7 +143,6 @@ make_filter(const OmenAttributes *attributes, int n_keys)
 	OmenFilter *filter = palloc0(offsetof(OmenFilter, conditions) + n_keys * sizeof(OmenCondition));
 
 	filter->attributes = attributes;
-	filter->context = CurrentMemoryContext;
 	filter->scratch = AllocSetContextCreate(CurrentMemoryContext, "omenvec filter",
 											ALLOCSET_DEFAULT_SIZES);
 	return filter;

@@ -39,7 +39,6 @@ typedef struct OmenCondition
 struct OmenFilter
 {
 	const OmenAttributes *attributes;
-	MemoryContext context;
 	MemoryContext scratch;		/* for operators, reset after each row or value */
 	const OmenRowBitmap *rows;	/* NULL: all */
 	bool		empty;
