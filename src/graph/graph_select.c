@@ -42,7 +42,6 @@ struct OmenSelector
 	const OmenRecords *records;
 	OmenQuery  *query;
 	uint32		max_candidates;
-	uint64		n_keys;
 
 	OpenCandidates open[2];		/* those that are not clean, and those that are */
 	float	   *keys;
@@ -143,7 +142,6 @@ select_exclude(OmenSelector *s, OpenCandidates *open)
 	int			i;
 
 	codec->keys(codec, s->query, n, open->factors + open->from, open->codes + open->from, s->keys);
-	s->n_keys += n;
 	for (i = 0; i < n; i++)
 	{
 		int			at = open->from + i;
@@ -216,10 +214,4 @@ omen_select_neighbours(OmenSelector *s, const uint64 *candidates, int n,
 	}
 	*n_kept = n_chosen;
 	return select_fill(s, chosen, n_chosen, fill_to);
-}
-
-uint64
-omen_selector_n_keys(const OmenSelector *s)
-{
-	return s->n_keys;
 }

@@ -31,7 +31,4 @@ extern void omen_selector_destroy(OmenSelector *selector);
 extern int	omen_select_neighbours(OmenSelector *selector, const uint64 *candidates, int n,
 								   int max_kept, int fill_to, uint64 *chosen, int *n_kept);
 
-/* Distances computed so far, for statistics. */
-extern uint64 omen_selector_n_keys(const OmenSelector *selector);
-
 #endif							/* OMEN_GRAPH_SELECT_H */
