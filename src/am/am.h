@@ -209,7 +209,7 @@ extern void omen_maintain_unlock(Relation index, OmenMaintainLock lock);
 extern bool omen_maintain_is_by_hand(Relation index);
 
 extern bool omen_maintain_is_due(Relation index);
-extern bool omen_maintain_step(Relation index);
+extern bool omen_maintain_step(Relation index, int *n_waits);
 extern void omen_maintain_due(Relation index);
 extern void omen_maintain_now(Relation index, bool full);
 extern void omen_maintain_after_insert(Relation index, const OmenMeta *meta,

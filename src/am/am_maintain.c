@@ -87,6 +87,10 @@
 /* A session says at most so often that the directory is nearly full. */
 #define WARNING_PAUSE_MS 60000
 
+/* If this share of what is in use is kept for running queries, a worker waits for it, so many times. */
+#define RETIRED_SHARE 0.25
+#define MAX_WAITS 5
+
 /* A segment with more dead rows than this share is written anew. */
 #define REWRITE_DEAD_SHARE 0.2
 
@@ -650,21 +654,59 @@ may_truncate(Relation index)
 	return result;
 }
 
+/* Is much of the space kept for running queries? */
+static bool
+much_is_retired(const OmenMeta *meta)
+{
+	uint64		retired = 0;
+	uint64		in_use = 0;
+
+	for (uint32 i = 0; i < meta->n_segments; i++)
+		*(meta->segments[i].state == OMEN_STATE_RETIRED ? &retired : &in_use) += meta->segments[i].n_blocks;
+	return retired > RETIRED_SHARE * in_use;
+}
+
+/*
+ * What a merge has replaced is free as soon as the queries of that time have
+ * ended.  A worker waits for that, so that the next merge need not make the
+ * file longer; not for long transactions, though, and not while many rows are
+ * in tails.  n_waits: how often it has waited for what is retired now.
+ */
+static bool
+waits_for_space(Relation index, const OmenMeta *meta, int *n_waits)
+{
+	if (!much_is_retired(meta))
+		*n_waits = 0;
+	else if (*n_waits < MAX_WAITS && !tails_are_full(index, meta))
+	{
+		(*n_waits)++;
+		return true;
+	}
+	return false;
+}
+
 /*
  * Do one piece of what is due; returns whether anything was.  The caller
- * holds the merge lock.
+ * holds the merge lock.  n_waits, which begins as 0, is what a worker keeps
+ * between calls; NULL for whoever cannot wait.
  */
 bool
-omen_maintain_step(Relation index)
+omen_maintain_step(Relation index, int *n_waits)
 {
 	OmenMeta   *meta = palloc(sizeof(OmenMeta));
 	bool		done = false;
 
 	reclaim(index, OMEN_LOCK_SEAL);
 	omen_meta_read(index, meta);
+	if (n_waits && waits_for_space(index, meta, n_waits))
+	{
+		pfree(meta);
+		return false;
+	}
 	if (directory_has_room(index, meta))
 		done = seal_if_free(index, meta, omen_seal_blocks(index, meta)) ||
-			merge_due(index, meta);
+			merge_due(index, meta) ||
+			(omen_compact_waits_for_tail(meta) && seal_if_free(index, meta, 0));
 	if (!done && directory_has_room(index, meta))
 	{
 		omen_maintain_lock_marks(index);
@@ -721,7 +763,7 @@ omen_maintain_due(Relation index)
 {
 	if (!omen_maintain_try_lock(index, OMEN_LOCK_MERGE))
 		return;
-	for (int i = 0; i < MAX_STEPS && omen_maintain_step(index); i++)
+	for (int i = 0; i < MAX_STEPS && omen_maintain_step(index, NULL); i++)
 		 /* go on */ ;
 	omen_maintain_unlock(index, OMEN_LOCK_MERGE);
 }

@@ -346,7 +346,7 @@ typedef enum StepResult
 
 /* One piece of work as the index's owner; vacuum runs so, too. */
 static StepResult
-work_on(Relation index)
+work_on(Relation index, int *n_waits)
 {
 	Oid			user;
 	int			security;
@@ -362,7 +362,7 @@ work_on(Relation index)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		PopActiveSnapshot();
 		omen_progress_start(index);
-		result = omen_maintain_step(index) ? STEP_DONE : STEP_IDLE;
+		result = omen_maintain_step(index, n_waits) ? STEP_DONE : STEP_IDLE;
 		omen_progress_end();
 		omen_maintain_unlock(index, OMEN_LOCK_MERGE);
 	}
@@ -372,7 +372,7 @@ work_on(Relation index)
 
 /* A transaction with one piece of work. */
 static StepResult
-step(Oid index_oid)
+step(Oid index_oid, int *n_waits)
 {
 	StepResult	result = STEP_GO;
 	Relation	index;
@@ -381,7 +381,7 @@ step(Oid index_oid)
 	StartTransactionCommand();
 	index = omen_index_try_open(index_oid, ShareUpdateExclusiveLock);
 	if (index && wants_work(index))
-		result = work_on(index);
+		result = work_on(index, n_waits);
 	if (index)
 		relation_close(index, NoLock);
 	CommitTransactionCommand();
@@ -409,6 +409,7 @@ void
 omen_worker_main(Datum arg)
 {
 	WorkerTask	task;
+	int			n_waits = 0;
 
 	memcpy(&task, MyBgworkerEntry->bgw_extra, sizeof(task));
 	am_worker = true;
@@ -425,7 +426,7 @@ omen_worker_main(Datum arg)
 
 	for (int n_idle = 0; n_idle < IDLE_LOOKS;)
 	{
-		StepResult	result = step(task.index);
+		StepResult	result = step(task.index, &n_waits);
 
 		CHECK_FOR_INTERRUPTS();
 		if (result == STEP_GO)

@@ -195,6 +195,13 @@ gap_before_next_run(const OmenMeta *meta, const OmenSegment *segment, int run)
 	return (OmenRun) {0, 0};
 }
 
+/* Is so much free before the last block in use that what lies there should go elsewhere? */
+static inline bool
+much_is_free(const OmenMeta *meta, BlockNumber end)
+{
+	return end - Min(end, used_blocks(meta)) > COMPACT_SHARE * end;
+}
+
 /*
  * Choose blocks at the end of the file for a gap: on with the one that is being
  * filled, from its end, else the longest.  So a run that moves piece by piece
@@ -209,7 +216,7 @@ choose_move(OmenMeta *meta, Move *move)
 	uint32		n_wanted;
 
 	move->segment = find_last_segment(meta, end, &move->run);
-	if (move->segment == NULL || end - Min(end, used_blocks(meta)) <= COMPACT_SHARE * end)
+	if (move->segment == NULL || !much_is_free(meta, end))
 		return false;
 	run = &move->segment->runs[move->run];
 	gap = gap_before_next_run(meta, move->segment, move->run);
@@ -226,6 +233,25 @@ choose_move(OmenMeta *meta, Move *move)
 	return move->n_blocks >= TRUNCATE_BLOCKS &&
 		(move->segment->n_runs < OMEN_MAX_RUNS ||
 		 lies_before_next_run(move->segment, move->run, move->to + move->n_blocks));
+}
+
+/*
+ * Is it the open tail that keeps a file long of which much is free?  A tail is
+ * not moved, for inserters know where it is; once it is sealed, the next one
+ * finds a gap.
+ */
+bool
+omen_compact_waits_for_tail(OmenMeta *meta)
+{
+	BlockNumber end = end_of_used(meta, false);
+	const OmenSegment *tail = omen_meta_open_tail(meta);
+
+	if (tail == NULL || !much_is_free(meta, end))
+		return false;
+	for (int run = 0; run < tail->n_runs; run++)
+		if (run_end(&tail->runs[run]) == end)
+			return omen_extent_longest_gap(meta, tail->runs[run].start).n_blocks >= TRUNCATE_BLOCKS;
+	return false;
 }
 
 /*
@@ -264,13 +290,14 @@ choose_end(Relation index, const OmenMeta *meta)
 	return end;
 }
 
-/* Is there anything for omen_compact() or omen_truncate() to do? */
+/* Is there anything to do for the file to become shorter? */
 bool
 omen_compact_is_due(Relation index, OmenMeta *meta)
 {
 	Move		move;
 
-	return choose_move(meta, &move) || choose_end(index, meta) != InvalidBlockNumber;
+	return choose_move(meta, &move) || omen_compact_waits_for_tail(meta) ||
+		choose_end(index, meta) != InvalidBlockNumber;
 }
 
 /*

@@ -13,6 +13,7 @@
 #include "utils/rel.h"
 
 extern bool omen_compact_is_due(Relation index, OmenMeta *meta);
+extern bool omen_compact_waits_for_tail(OmenMeta *meta);
 extern bool omen_compact(Relation index);
 extern void omen_truncate(Relation index);
 

@@ -45,6 +45,12 @@
 /* Blocks by which the file grows at a time: whoever else wants space, such as an inserter, waits for that. */
 #define EXTEND_BLOCKS 256
 
+/* Runs of a new segment: it can have more, so that it can be moved piece by piece. */
+#define NEW_RUNS (OMEN_MAX_RUNS / 2)
+
+/* A gap that would hold less than this share of a segment is left alone. */
+#define LEAST_RUN_SHARE (1.0 / 16)
+
 #define MAX_TAKEN (OMEN_MAX_SEGMENTS * OMEN_MAX_RUNS + 2)
 
 static int
@@ -122,24 +128,27 @@ omen_extent_gap_before(const OmenMeta *meta, BlockNumber block)
 	return (OmenRun) {0, 0};
 }
 
-/* n_blocks at the end of the file. */
+/* n_blocks at the end of the file, from the last block in use on. */
 static OmenRun
 run_at_end(Relation index, OmenMeta *meta, uint32 n_blocks)
 {
-	OmenRun		run = {meta->end_block, n_blocks};
+	OmenRun		gap = omen_extent_gap_before(meta, meta->end_block);
+	OmenRun		run = {meta->end_block - gap.n_blocks, n_blocks};
 
-	if (n_blocks > MaxBlockNumber - meta->end_block)
+	if (n_blocks > MaxBlockNumber - run.start)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("cannot extend index \"%s\" beyond %u blocks",
 						RelationGetRelationName(index), MaxBlockNumber)));
-	meta->end_block += n_blocks;
+	meta->end_block = Max(meta->end_block, run.start + n_blocks);
 	return run;
 }
 
 /*
- * Choose runs for n_blocks, at most max_runs: the longest gaps if they
- * suffice, else the end of the file.  Returns the number of runs, ascending.
+ * Choose runs for n_blocks, at most max_runs: the first gap that holds them
+ * all, else the longest gaps, and for what they do not hold the end of the
+ * file.  So a file has its gaps at its end, where they can be cut off, and
+ * becomes no longer than it must.  Returns the number of runs, ascending.
  */
 static int
 choose_runs(Relation index, OmenMeta *meta, uint32 n_blocks, OmenRun *runs, int max_runs)
@@ -147,23 +156,29 @@ choose_runs(Relation index, OmenMeta *meta, uint32 n_blocks, OmenRun *runs, int 
 	OmenRun		gaps[MAX_TAKEN];
 	int			n_gaps = find_gaps(meta, gaps);
 	int			n_runs = 0;
-	uint32		found = 0;
+	uint32		left = n_blocks;
+
+	for (int i = 0; i < n_gaps; i++)
+		if (gaps[i].n_blocks >= n_blocks)
+		{
+			runs[0] = (OmenRun) {gaps[i].start, n_blocks};
+			return 1;
+		}
 
 	qsort(gaps, n_gaps, sizeof(OmenRun), compare_longest_first);
-	while (n_runs < Min(n_gaps, max_runs) && found < n_blocks)
+	for (int i = 0; i < n_gaps && n_runs < max_runs - 1 && left > 0; i++)
 	{
-		runs[n_runs] = gaps[n_runs];
-		runs[n_runs].n_blocks = Min(runs[n_runs].n_blocks, n_blocks - found);
-		found += runs[n_runs++].n_blocks;
+		if (gaps[i].n_blocks < n_blocks * LEAST_RUN_SHARE)
+			break;
+		if (gaps[i].start + gaps[i].n_blocks == meta->end_block)
+			continue;			/* goes on behind the end */
+		runs[n_runs] = (OmenRun) {gaps[i].start, Min(gaps[i].n_blocks, left)};
+		left -= runs[n_runs++].n_blocks;
 	}
-	if (found == n_blocks)
-	{
-		qsort(runs, n_runs, sizeof(OmenRun), compare_runs);
-		return n_runs;
-	}
-
-	runs[0] = run_at_end(index, meta, n_blocks);
-	return 1;
+	if (left > 0)
+		runs[n_runs++] = run_at_end(index, meta, left);
+	qsort(runs, n_runs, sizeof(OmenRun), compare_runs);
+	return n_runs;
 }
 
 /* Log a block that belongs to nobody: replaying that extends the file on a standby up to here. */
@@ -248,7 +263,7 @@ try_add_segment(Relation index, OmenMeta *meta, uint8 kind, uint8 state,
 	init_entry(segment, kind, state, n_blocks);
 	old_end = meta->end_block;
 	segment->n_runs = choose_runs(index, meta, n_blocks, segment->runs,
-								  kind == OMEN_SEGMENT_TAIL ? 1 : OMEN_MAX_RUNS);	/* a tail must be able to grow */
+								  kind == OMEN_SEGMENT_TAIL ? 1 : NEW_RUNS);
 	if (!extend_file(index, old_end, meta->end_block))
 		return TAKE_AGAIN;
 
