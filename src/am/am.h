@@ -191,23 +191,6 @@ extern void omen_am_restrict(IndexScanDesc scan, const OmenRowBitmap *rows);
 
 /* ---- maintenance (am_maintain.c) ---- */
 
-/* Heavyweight locks of an index: sub-object numbers of its OID. */
-typedef enum OmenMaintainLock
-{
-	OMEN_LOCK_MERGE = 1,
-	OMEN_LOCK_SEAL = 2,
-	OMEN_LOCK_MARKS = 3,
-	OMEN_LOCK_BY_HAND = 4,
-	OMEN_LOCK_MARKS_WANTED = 5
-} OmenMaintainLock;
-
-extern void omen_maintain_lock(Relation index, OmenMaintainLock lock);
-extern bool omen_maintain_try_lock(Relation index, OmenMaintainLock lock);
-extern void omen_maintain_lock_marks(Relation index);
-extern bool omen_maintain_yield_marks(Relation index);
-extern void omen_maintain_unlock(Relation index, OmenMaintainLock lock);
-extern bool omen_maintain_is_by_hand(Relation index);
-
 extern bool omen_maintain_is_due(Relation index);
 extern bool omen_maintain_step(Relation index, int *n_waits);
 extern void omen_maintain_due(Relation index);

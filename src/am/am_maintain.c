@@ -7,22 +7,7 @@
  * tails, segments), less the dead ones, become a new segment, which one
  * change of the directory puts in their place.  Codes are copied as they are.
  *
- * Readers and writers never wait for it.  Heavyweight locks on an index order
- * its maintenance, taken in this order:
- *
- *	by hand	omenvec_optimize() is there, or waits for what is going on
- *	merge	sealed segments are replaced; whoever works through all that is
- *			due holds it
- *	seal	frozen tails are replaced
- *	marks	rows are marked dead (vacuum, for its whole walk, but that it lets
- *			others go first), or what was marked moves with the rows (a merge,
- *			while it publishes)
- *
- * So an inserting backend can seal while a long merge goes on, a vacuum waits
- * at most for a publication, and a publication for a page of the vacuum's walk.
- *
- * (GIN locks its metapage's block number for the like; but while a page lock
- * is held, no relation may be locked, as a catalog lookup does.)
+ * Readers and writers never wait for it: see maintain_lock.h for the locks.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,18 +19,15 @@
 #include "src/am/merge_source.h"
 #include "src/storage/compact.h"
 #include "src/storage/extent.h"
+#include "src/storage/maintain_lock.h"
 #include "src/storage/segment_writer.h"
 #include "src/storage/tail.h"
 
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "postmaster/autovacuum.h"
-#include "storage/latch.h"
 #include "storage/lmgr.h"
-#include "storage/lock.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -74,9 +56,6 @@
 /* More pieces of work than this are left for the next time. */
 #define MAX_STEPS 64
 
-/* How often to ask for a lock that is not waited for in the lock manager. */
-#define LOCK_WAIT_MS 10
-
 /*
  * Entries of the directory kept free for tails.  Long transactions hold on to
  * retired entries; when they have filled the rest, nothing more is sealed and
@@ -96,102 +75,6 @@
 
 /* ---- locks ---- */
 
-/* The lock's name: a sub-object of the index that no catalog knows. */
-static LOCKTAG
-lock_tag(Relation index, OmenMaintainLock lock)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, RelationGetRelid(index), lock);
-	return tag;
-}
-
-void
-omen_maintain_lock(Relation index, OmenMaintainLock lock)
-{
-	LOCKTAG		tag = lock_tag(index, lock);
-
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-}
-
-/* Returns false if somebody else has it. */
-bool
-omen_maintain_try_lock(Relation index, OmenMaintainLock lock)
-{
-	LOCKTAG		tag = lock_tag(index, lock);
-
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
-}
-
-/* Between two attempts to get a lock. */
-static void
-wait_a_little(void)
-{
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 LOCK_WAIT_MS, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-}
-
-/*
- * The lock of marks is not waited for in the lock manager.  That would, after
- * deadlock_timeout, cancel an autovacuum that walks a large index, or a worker
- * that is about to publish: neither is held up for long.  Its holders wait
- * for no other lock, so there is no deadlock to detect.  Who waits says so by a
- * lock that all may share.
- */
-void
-omen_maintain_lock_marks(Relation index)
-{
-	LOCKTAG		wanted = lock_tag(index, OMEN_LOCK_MARKS_WANTED);
-
-	if (omen_maintain_try_lock(index, OMEN_LOCK_MARKS))
-		return;
-	(void) LockAcquire(&wanted, ShareLock, false, false);
-	while (!omen_maintain_try_lock(index, OMEN_LOCK_MARKS))
-		wait_a_little();
-	LockRelease(&wanted, ShareLock, false);
-}
-
-/* Does anybody have a lock? */
-static bool
-is_locked(Relation index, OmenMaintainLock lock)
-{
-	if (!omen_maintain_try_lock(index, lock))
-		return true;
-	omen_maintain_unlock(index, lock);
-	return false;
-}
-
-/* If somebody waits for the lock of marks, which the caller has, let him have it first; returns whether. */
-bool
-omen_maintain_yield_marks(Relation index)
-{
-	if (!is_locked(index, OMEN_LOCK_MARKS_WANTED))
-		return false;
-	omen_maintain_unlock(index, OMEN_LOCK_MARKS);
-	do
-		wait_a_little();
-	while (is_locked(index, OMEN_LOCK_MARKS_WANTED));
-	omen_maintain_lock_marks(index);
-	return true;
-}
-
-void
-omen_maintain_unlock(Relation index, OmenMaintainLock lock)
-{
-	LOCKTAG		tag = lock_tag(index, lock);
-
-	LockRelease(&tag, ExclusiveLock, false);
-}
-
-/* Is somebody maintaining by hand, or waiting to?  Then a worker begins nothing. */
-bool
-omen_maintain_is_by_hand(Relation index)
-{
-	return is_locked(index, OMEN_LOCK_BY_HAND);
-}
-
 /*
  * Get the merge lock by hand.  What a worker is doing would have to be done
  * all the same, so it may end it: it is not waited for in the lock manager,
@@ -206,7 +89,7 @@ lock_merge_by_hand(Relation index, bool full)
 		omen_maintain_lock(index, OMEN_LOCK_MERGE);
 	else
 		while (!omen_maintain_try_lock(index, OMEN_LOCK_MERGE))
-			wait_a_little();
+			omen_maintain_wait();
 }
 
 /* Length of the tail, in blocks, at which scanning it costs about as much as the rest of a query. */
@@ -544,27 +427,40 @@ tails_are_full(Relation index, const OmenMeta *meta)
 }
 
 /*
- * Get the seal lock for an inserting backend.  While somebody else is sealing,
- * a tail that has become long is frozen, so that what this backend will have to
- * seal stays short, and it goes on without the lock (false); but when all tails
- * together have become long, it waits.  Whoever seals waits for no inserter,
- * so this, too, need not be seen by the lock manager, which would cancel a
- * worker.
+ * Somebody else is sealing: must an inserting backend wait for him?  A tail
+ * that has become long is frozen, so that what this backend will have to seal
+ * stays short; it waits only when all tails together have become long.
+ */
+static bool
+must_wait_for_seal(Relation index, OmenMeta *meta)
+{
+	omen_meta_read(index, meta);
+	if (!directory_has_room(index, meta))
+		return false;
+	freeze_open_tail(index, meta, LONG_TAIL * omen_seal_blocks(index, meta));
+	return tails_are_full(index, meta);
+}
+
+/*
+ * Get the seal lock for an inserting backend; false if it goes on without.
+ * Whoever seals waits for no inserter, so the lock manager, which would cancel
+ * a worker, need not see this wait.
  */
 static bool
 get_seal_lock(Relation index, OmenMeta *meta)
 {
-	while (!omen_maintain_try_lock(index, OMEN_LOCK_SEAL))
+	bool		locked = omen_maintain_try_lock(index, OMEN_LOCK_SEAL);
+
+	if (locked || !must_wait_for_seal(index, meta))
+		return locked;
+	omen_maintain_want(index, OMEN_LOCK_SEAL_WANTED);
+	do
 	{
-		omen_meta_read(index, meta);
-		if (!directory_has_room(index, meta))
-			return false;
-		freeze_open_tail(index, meta, LONG_TAIL * omen_seal_blocks(index, meta));
-		if (!tails_are_full(index, meta))
-			return false;
-		wait_a_little();
-	}
-	return true;
+		omen_maintain_wait();
+		locked = omen_maintain_try_lock(index, OMEN_LOCK_SEAL);
+	} while (!locked && must_wait_for_seal(index, meta));
+	omen_maintain_want_no_more(index, OMEN_LOCK_SEAL_WANTED);
+	return locked;
 }
 
 /* Merge some segments, or write one anew, if that is due.  Returns whether that was done. */

@@ -19,6 +19,7 @@
 #include "src/am/am.h"
 #include "src/am/maintain_worker.h"
 #include "src/storage/extent.h"
+#include "src/storage/maintain_lock.h"
 #include "src/storage/page_reader.h"
 #include "src/storage/resident.h"
 #include "src/storage/segment_writer.h"
@@ -57,7 +58,7 @@ may_go_on(VacuumState *state, OmenSegment *segment)
 {
 	const OmenSegment *now;
 
-	vacuum_delay_point();
+	omen_maintain_nap(state->index, OMEN_LOCK_MARKS_WANTED);
 	if (!state->may_yield || !omen_maintain_yield_marks(state->index))
 		return true;
 	omen_meta_read(state->index, state->meta);

@@ -27,6 +27,7 @@
 #include "src/am/am.h"
 #include "src/am/maintain_progress.h"
 #include "src/storage/index_relation.h"
+#include "src/storage/maintain_lock.h"
 
 #include "access/relation.h"
 #include "access/xact.h"

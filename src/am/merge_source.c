@@ -18,10 +18,10 @@
 #include "src/am/graph_host.h"
 #include "src/filter/attribute_reader.h"
 #include "src/storage/blob.h"
+#include "src/storage/maintain_lock.h"
 #include "src/storage/page_reader.h"
 #include "src/storage/tail.h"
 
-#include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
@@ -169,7 +169,7 @@ read_tail(OmenMergeSource *source, OmenSegmentBuilder *builder)
 				add_row(source, builder, &reader->rows[i], place);
 		}
 		omen_tail_reader_release(reader);
-		vacuum_delay_point();
+		omen_maintain_nap(source->index, OMEN_LOCK_SEAL_WANTED);
 	}
 	pfree(reader);
 }
@@ -462,7 +462,7 @@ read_segment(OmenMergeSource *source, OmenSegmentBuilder *builder)
 	for (uint32 node = 0; node < source->segment->n_nodes; node++)
 	{
 		if (node % NODES_PER_NAP == 0)
-			vacuum_delay_point();
+			omen_maintain_nap(source->index, OMEN_LOCK_SEAL_WANTED);
 		read_code(&segment, source->meta, node, &row.code);
 		visit_node(source, &segment, node, add_coded, &row);
 	}
@@ -522,7 +522,7 @@ carry_tids(const OmenMergeSource *source, SegmentReader *segment, CarriedTids *t
 	for (uint32 node = 0; node < n; node++)
 	{
 		if (node % NODES_PER_NAP == 0)
-			vacuum_delay_point();
+			omen_maintain_nap(source->index, OMEN_LOCK_SEAL_WANTED);
 		tids->goes_on = false;
 		visit_node(source, segment, node, carry_tid, tids);
 		if (tids->goes_on)
@@ -543,7 +543,7 @@ carry_bytes(const OmenMergeSource *source, SegmentReader *segment, MemoryContext
 		const void *body;
 
 		if (i % NODES_PER_NAP == 0)
-			vacuum_delay_point();
+			omen_maintain_nap(source->index, OMEN_LOCK_SEAL_WANTED);
 		omen_reader_one(&segment->bytes_reader, &segment->bytes, i, &head, &body);
 		memcpy(carried->bytes + (size_t) i * OMEN_CHUNK_BYTES, body, OMEN_CHUNK_BYTES);
 	}
@@ -588,7 +588,7 @@ carry_codes(const OmenMergeSource *source, SegmentReader *segment, const OmenCar
 		const void *body;
 
 		if (node % NODES_PER_NAP == 0)
-			vacuum_delay_point();
+			omen_maintain_nap(source->index, OMEN_LOCK_SEAL_WANTED);
 		if (get_bit(carried->removed, node))
 			continue;
 		omen_reader_one(&segment->code_reader, &segment->codes, node, &head, &body);
@@ -616,7 +616,7 @@ carry_links(const OmenMergeSource *source, SegmentReader *segment, MemoryContext
 		const void *body;
 
 		if (node % NODES_PER_NAP == 0)
-			vacuum_delay_point();
+			omen_maintain_nap(source->index, OMEN_LOCK_SEAL_WANTED);
 		omen_reader_one(&segment->reader, &nodes, node, &head, &body);
 		memcpy(links, body, n_links * sizeof(uint32));
 		for (uint32 i = 0; i < n_links; i++)

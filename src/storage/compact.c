@@ -24,12 +24,12 @@
 #include "src/storage/compact.h"
 
 #include "src/storage/extent.h"
+#include "src/storage/maintain_lock.h"
 
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "access/xloginsert.h"
 #include "catalog/storage.h"
-#include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -164,7 +164,7 @@ move_into(Relation index, const OmenSegment *segment, int run, const OmenSegment
 	for (uint32 i = 0; i < n_blocks; i++)
 	{
 		copy_block(index, from + i, to + i);
-		vacuum_delay_point();
+		omen_maintain_nap(index, OMEN_LOCK_MARKS_WANTED);
 	}
 	if (RelationNeedsWAL(index))
 		log_newpage_range(index, MAIN_FORKNUM, to, to + n_blocks, true);

@@ -18,11 +18,11 @@
 #include "src/storage/segment_writer.h"
 
 #include "src/storage/extent.h"
+#include "src/storage/maintain_lock.h"
 #include "src/storage/page_reader.h"
 #include "src/storage/resident.h"
 
 #include "access/xloginsert.h"
-#include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 
@@ -110,14 +110,14 @@ write_column(Relation index, const OmenMeta *meta, const OmenSegment *segment,
 	{
 		for (uint32 record = 0; record < n_records; record++)
 		{
-			vacuum_delay_point();
+			omen_maintain_nap(index, OMEN_LOCK_SEAL_WANTED);
 			write_long_record(index, segment, column, &shape, content, record);
 		}
 		return;
 	}
 	for (uint32 first = 0; first < n_records; first += shape.per_page)
 	{
-		vacuum_delay_point();
+		omen_maintain_nap(index, OMEN_LOCK_SEAL_WANTED);
 		write_record_page(index, segment, column, &shape, content,
 						  first, Min(shape.per_page, n_records - first));
 	}
