@@ -103,6 +103,14 @@ wait_for_no_worker();
 cmp_ok(time() - $start, '<', 5, 'it can be cancelled');
 index_is_right($node, 'items', 'items_v', 'index after a cancelled worker');
 
+is(sql(q{SELECT count(*) FROM state WHERE kind = 'tail' AND state = 'live'}), 1, 'and leaves what it was sealing');
+set_pace(0);
+insert('items', 20001, 20200);
+wait_for(q{count(*) = 0 FROM state WHERE kind = 'tail' AND state = 'live'});
+pass('for the next, which a few rows call');
+wait_for_no_worker();
+set_pace(100, 1);
+
 # Each of these needs the index for itself.
 foreach my $command (
 	'ALTER INDEX items_v SET (merge_factor = 3)',
@@ -206,6 +214,19 @@ sql(qq{
 	SELECT 1 / count(*) FROM omenvec_index_stats('own_v') WHERE kind = 'graph';
 });
 pass('temporary tables are sealed by their session');
+
+# ---- inserts that wait for a worker ----
+
+set_pace(100, 1);
+sql("SELECT make_items('hurried')");
+insert('hurried', 1, 6000);
+wait_for(q{count(*) = 1 FROM omenvec_progress() WHERE work = 'sealing'});
+$start = time();
+insert('hurried', 6001, 20000);
+cmp_ok(time() - $start, '<', 8, 'a worker does not nap while inserts wait for it');
+sql("SELECT pg_terminate_backend(pid, 5000) $WORKERS");
+set_pace(0);
+index_is_right($node, 'hurried', 'hurried_v', 'index after inserts that waited');
 
 # ---- by hand, while a worker is at it ----
 

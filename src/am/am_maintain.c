@@ -724,17 +724,27 @@ tails_have_become_full(Relation index)
 	return result;
 }
 
+/* Is there a tail that is frozen and not sealed, as a cancelled worker leaves it? */
+static bool
+has_frozen_tail(const OmenMeta *meta)
+{
+	for (uint32 i = 0; i < meta->n_segments; i++)
+		if (meta->segments[i].kind == OMEN_SEGMENT_TAIL && meta->segments[i].state == OMEN_STATE_LIVE)
+			return true;
+	return false;
+}
+
 /*
- * An inserting backend has begun a new page of the tail, which has n_blocks
- * now.  Sealing is a worker's task; where none can be had, or it does not
- * keep up, the backend does it.
+ * An inserting backend, which knows the directory as in meta, has begun a new
+ * page of the tail, which has n_blocks now.  Sealing is a worker's task; where
+ * none can be had, or it does not keep up, the backend does it.
  */
 void
 omen_maintain_after_insert(Relation index, const OmenMeta *meta, uint32 tail_id, uint32 n_blocks)
 {
 	uint32		due_blocks = omen_seal_blocks(index, meta);
 
-	if (n_blocks < due_blocks || !omen_am_option_autoseal(index))
+	if ((n_blocks < due_blocks && !has_frozen_tail(meta)) || !omen_am_option_autoseal(index))
 		return;
 	if (omen_worker_can_serve(index))
 	{
