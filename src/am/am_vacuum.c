@@ -198,11 +198,11 @@ vacuum_tail(VacuumState *state, OmenSegment tail)
 
 		for (int i = 0; i < reader->n_rows; i++)
 		{
-			const OmenRowHeader *row = &reader->rows[i].header;
+			OmenRowHeader row = omen_tail_row(reader, i).header;
 			ItemPointerData tid;
 
-			ItemPointerSet(&tid, row->block, row->offset);
-			dead[i] = (row->flags & OMEN_ROW_DEAD) == 0 &&
+			ItemPointerSet(&tid, row.block, row.offset);
+			dead[i] = (row.flags & OMEN_ROW_DEAD) == 0 &&
 				state->callback(&tid, state->callback_state);
 			n_dying += dead[i];
 		}
@@ -307,7 +307,7 @@ count_rows(Relation index, const OmenMeta *meta)
 		while (omen_tail_reader_next(reader))
 		{
 			for (int row = 0; row < reader->n_rows; row++)
-				n_rows += (reader->rows[row].header.flags & OMEN_ROW_DEAD) == 0;
+				n_rows += (omen_tail_row(reader, row).header.flags & OMEN_ROW_DEAD) == 0;
 			omen_tail_reader_release(reader);
 			CHECK_FOR_INTERRUPTS();
 		}

@@ -162,11 +162,12 @@ read_tail(OmenMergeSource *source, OmenSegmentBuilder *builder)
 		for (int i = 0; i < reader->n_rows; i++)
 		{
 			uint32		place = reader->block * OMEN_ROWS_PER_PAGE + i;
+			OmenRow		row = omen_tail_row(reader, i);
 
-			if (reader->rows[i].header.flags & OMEN_ROW_DEAD)
+			if (row.header.flags & OMEN_ROW_DEAD)
 				set_bit(source->dead, place);
 			else
-				add_row(source, builder, &reader->rows[i], place);
+				add_row(source, builder, &row, place);
 		}
 		omen_tail_reader_release(reader);
 		omen_maintain_nap(source->index, OMEN_LOCK_SEAL_WANTED);
@@ -184,12 +185,13 @@ late_deaths_of_tail(OmenMergeSource *source, OmenTidSet *set)
 	{
 		for (int i = 0; i < reader->n_rows; i++)
 		{
+			OmenRow		row = omen_tail_row(reader, i);
 			ItemPointerData tid;
 
-			if ((reader->rows[i].header.flags & OMEN_ROW_DEAD) == 0 ||
+			if ((row.header.flags & OMEN_ROW_DEAD) == 0 ||
 				get_bit(source->dead, reader->block * OMEN_ROWS_PER_PAGE + i))
 				continue;
-			row_tid(&reader->rows[i], &tid);
+			row_tid(&row, &tid);
 			add_to_set(set, &tid);
 		}
 		omen_tail_reader_release(reader);

@@ -95,56 +95,66 @@ code_of(const OmenScanTail *scan, const OmenRow *row, OmenCodeRef *ref)
 /* Rows of the page in hand that have codes. */
 typedef struct RowBatch
 {
-	int			n;
 	uint32		numbers[KEY_BATCH];
 	const void *factors[KEY_BATCH];
 	const uint8 *codes[KEY_BATCH];
 	OmenCodeRef refs[KEY_BATCH];
 } RowBatch;
 
-/* Put those whose keys are in the range of this pass into the pool. */
+/* Put those of n whose keys are in the range of this pass into the pool. */
 static void
-add_batch(OmenScanTail *scan, RowBatch *batch)
+add_batch(OmenScanTail *scan, const RowBatch *batch, int n)
 {
 	float		keys[KEY_BATCH] = {0};
+	int			n_beyond = 0;
 
-	if (scan->query && batch->n > 0)
-		scan->codec->keys(scan->codec, scan->query, batch->n, batch->factors, batch->codes, keys);
-	for (int i = 0; i < batch->n; i++)
+	if (scan->query && n > 0)
+		scan->codec->keys(scan->codec, scan->query, n, batch->factors, (const uint8 *const *) batch->codes, keys);
+	for (int i = 0; i < n; i++)
 	{
 		if (keys[i] > scan->limit)
-			scan->n_beyond++;
+			n_beyond++;
 		else if (!scan->read || keys[i] > scan->limit_before)
 			omen_pool_add(&scan->pool, keys[i], batch->numbers[i]);
 	}
-	batch->n = 0;
+	scan->n_beyond += n_beyond;
 }
 
+/* Counters are variables of their own here: kept in memory, each would have the next row wait. */
 static void
-read_page(OmenScanTail *scan, OmenTailReader *reader, RowBatch *batch)
+read_page(OmenScanTail *scan, OmenTailReader *reader)
 {
+	RowBatch	batch;
+	int			n = 0;
+	uint32		n_matching = 0;
+
 	for (int i = 0; i < reader->n_rows; i++)
 	{
-		const OmenRow *row = &reader->rows[i];
+		OmenRow		row = omen_tail_row(reader, i);
 
-		if (row->header.flags & OMEN_ROW_DEAD)
+		if (row.header.flags & OMEN_ROW_DEAD)
 			continue;
-		if (scan->filter && !omen_filter_passes(scan->filter, row->header.block, row->header.offset,
-												row->attributes, row->n_attribute_bytes))
+		if (scan->filter && !omen_filter_passes(scan->filter, row.header.block, row.header.offset,
+												row.attributes, row.n_attribute_bytes))
 			continue;
-		scan->n_matching += !scan->read;
-		if (row->header.flags & (OMEN_ROW_NULL | OMEN_ROW_UNDIRECTED))
+		n_matching++;
+		if (row.header.flags & (OMEN_ROW_NULL | OMEN_ROW_UNDIRECTED))
 		{
-			add_uncoded(scan, &row->header);
+			add_uncoded(scan, &row.header);
 			continue;
 		}
-		batch->numbers[batch->n] = row_number(reader, i);
-		batch->factors[batch->n] = row->factors;
-		batch->codes[batch->n] = code_of(scan, row, &batch->refs[batch->n]);
-		if (++batch->n == KEY_BATCH)
-			add_batch(scan, batch);
+		batch.numbers[n] = row_number(reader, i);
+		batch.factors[n] = row.factors;
+		batch.codes[n] = code_of(scan, &row, &batch.refs[n]);
+		if (++n == KEY_BATCH)
+		{
+			add_batch(scan, &batch, n);
+			n = 0;
+		}
 	}
-	add_batch(scan, batch);
+	add_batch(scan, &batch, n);
+	if (!scan->read)
+		scan->n_matching += n_matching;
 }
 
 /* A pass: rows with keys up to limit, without those that an earlier one has found. */
@@ -152,9 +162,7 @@ static void
 read_tail(OmenScanTail *scan, float limit)
 {
 	OmenTailReader *reader = &scan->reader;
-	RowBatch	batch;
 
-	batch.n = 0;
 	scan->n_beyond = 0;
 	scan->limit_before = scan->limit;
 	scan->limit = limit;
@@ -162,7 +170,7 @@ read_tail(OmenScanTail *scan, float limit)
 	reader->copies = scan->filter != NULL;
 	while (omen_tail_reader_next(reader))
 	{
-		read_page(scan, reader, &batch);
+		read_page(scan, reader);
 		omen_tail_reader_release(reader);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -219,10 +227,14 @@ resolve_rows(OmenScanTail *scan, OmenCandidate *rows, int n, OmenTailCandidate *
 		for (; i < n && rows[i].node / OMEN_ROWS_PER_PAGE == reader->block; i++)
 		{
 			int			slot = rows[i].node % OMEN_ROWS_PER_PAGE;
+			OmenRow		row;
 
-			if (slot < reader->n_rows && (reader->rows[slot].header.flags & OMEN_ROW_DEAD) == 0)
+			if (slot >= reader->n_rows)
+				continue;
+			row = omen_tail_row(reader, slot);
+			if ((row.header.flags & OMEN_ROW_DEAD) == 0)
 			{
-				out[n_out] = resolve_row(scan, &reader->rows[slot]);
+				out[n_out] = resolve_row(scan, &row);
 				out[n_out].row = rows[i].node;
 				out[n_out++].key = rows[i].key;
 			}
@@ -274,11 +286,13 @@ omen_scan_tail_refined_bound(OmenScanTail *scan, uint32 row)
 	reader->next_block = row / OMEN_ROWS_PER_PAGE;
 	if (omen_tail_reader_next(reader))
 	{
-		const OmenRow *found = &reader->rows[slot];
-
 		if (slot < reader->n_rows)
-			bound = scan->codec->refined_bound(scan->codec, scan->query, found->factors, found->code, found->refine,
-											   (const uint8 *) found->refine + scan->codec->refine_factor_bytes);
+		{
+			OmenRow		found = omen_tail_row(reader, slot);
+
+			bound = scan->codec->refined_bound(scan->codec, scan->query, found.factors, found.code, found.refine,
+											   (const uint8 *) found.refine + scan->codec->refine_factor_bytes);
+		}
 		omen_tail_reader_release(reader);
 	}
 	MemoryContextSwitchTo(old_context);

@@ -147,8 +147,12 @@ read_tail(Facet *facet, const OmenSegment *tail)
 	while (omen_tail_reader_next(reader))
 	{
 		for (int i = 0; i < reader->n_rows; i++)
-			if ((reader->rows[i].header.flags & OMEN_ROW_DEAD) == 0)
-				add_tail_row(facet, &reader->rows[i]);
+		{
+			OmenRow		row = omen_tail_row(reader, i);
+
+			if ((row.header.flags & OMEN_ROW_DEAD) == 0)
+				add_tail_row(facet, &row);
+		}
 		omen_tail_reader_release(reader);
 		CHECK_FOR_INTERRUPTS();
 	}

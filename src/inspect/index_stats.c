@@ -225,10 +225,10 @@ describe_tail(StatsRow *row, Relation index, const OmenMeta *meta, const OmenSeg
 	{
 		for (int i = 0; i < reader->n_rows; i++)
 		{
-			const OmenRowHeader *header = &reader->rows[i].header;
+			uint16		flags = omen_tail_row(reader, i).header.flags;
 
-			n_vectors += (header->flags & (OMEN_ROW_NULL | OMEN_ROW_UNDIRECTED)) == 0;
-			n_dead += (header->flags & OMEN_ROW_DEAD) != 0;
+			n_vectors += (flags & (OMEN_ROW_NULL | OMEN_ROW_UNDIRECTED)) == 0;
+			n_dead += (flags & OMEN_ROW_DEAD) != 0;
 		}
 		n_rows += reader->n_rows;
 		omen_tail_reader_release(reader);

@@ -39,8 +39,6 @@
 
 #define FIRST_EXTENT_BLOCKS 16
 
-#define CACHE_LINE 64
-
 /*
  * The block last appended to by this backend: saves looking for it.  Only a
  * guess: the index may have another file by now, with tails of the same ids.
@@ -508,29 +506,13 @@ gather_long_row(OmenTailReader *reader, uint32 n_bytes)
 	reader->next_block = block + 1;
 }
 
-/* Rows that are all of one length, none longer than a page: no need to look at each to find the next. */
+/* Rows that are all of one length, none longer than a page: omen_tail_row() finds each without looking at those before it. */
 static void
 find_equal_rows(OmenTailReader *reader, uint32 n, uint32 n_bytes)
 {
-	const OmenMeta *meta = reader->meta;
-	const char *from = reader->page + OMEN_PAGE_START;
-
 	if (n * n_bytes > OMEN_PAGE_CAPACITY)
 		omen_page_mismatch(reader->index, BufferGetBlockNumber(reader->buffer));
-	for (uint32 offset = 0; offset < n * n_bytes; offset += CACHE_LINE)
-		__builtin_prefetch(from + offset);
-	for (uint32 i = 0; i < n; i++, from += n_bytes)
-	{
-		OmenRow    *row = &reader->rows[i];
-
-		memcpy(&row->header, from, sizeof(OmenRowHeader));
-		row->factors = from + sizeof(OmenRowHeader);
-		row->code = (const uint8 *) from + sizeof(OmenRowHeader) + meta->factor_bytes;
-		row->n_code_bytes = meta->code_bytes;
-		row->refine = (const char *) row->code + meta->code_bytes;
-		row->attributes = NULL;
-		row->n_attribute_bytes = 0;
-	}
+	reader->equal_bytes = n_bytes;
 }
 
 /* Rows of various lengths, or one that spans pages. */
@@ -541,7 +523,7 @@ find_various_rows(OmenTailReader *reader, uint32 n)
 
 	for (uint32 i = 0; i < n; i++)
 	{
-		OmenRow    *row = &reader->rows[i];
+		OmenRow    *row = &reader->various[i];
 		uint32		n_bytes;
 
 		if (!omen_tail_parse_row(reader->meta, reader->page + offset, OMEN_PAGE_END - offset, row, &n_bytes) ||
@@ -565,6 +547,7 @@ find_rows(OmenTailReader *reader)
 	uint32		n_bytes = omen_tail_row_bytes(meta);
 
 	reader->n_rows = 0;
+	reader->equal_bytes = 0;
 	if (stamp->column == OMEN_ROWS_CONTINUED)
 		return;
 	if (stamp->n_records > OMEN_ROWS_PER_PAGE)
@@ -636,6 +619,7 @@ omen_tail_mark_dead(OmenTailReader *reader, const bool *dead)
 
 	for (int i = 0; i < reader->n_rows; i++)
 	{
+		OmenRow		row = omen_tail_row(reader, i);
 		OmenRowHeader *header = (OmenRowHeader *) (page + offset);
 
 		if (dead[i] && (header->flags & OMEN_ROW_DEAD) == 0)
@@ -643,7 +627,7 @@ omen_tail_mark_dead(OmenTailReader *reader, const bool *dead)
 			header->flags |= OMEN_ROW_DEAD;
 			n_marked++;
 		}
-		offset += row_bytes(reader->meta, &reader->rows[i]);
+		offset += row_bytes(reader->meta, &row);
 	}
 	if (n_marked > 0)
 		GenericXLogFinish(xlog);

@@ -71,7 +71,8 @@ typedef struct OmenTailReader
 	char	   *page;
 	char	   *copy;			/* memory for it */
 	int			n_rows;
-	OmenRow		rows[OMEN_ROWS_PER_PAGE];
+	uint32		equal_bytes;	/* length of all rows of the page; 0: of each its own, in various[] */
+	OmenRow		various[OMEN_ROWS_PER_PAGE];
 	char	   *long_row;		/* copy of a row that spans pages */
 	uint32		long_row_bytes;
 } OmenTailReader;
@@ -80,6 +81,26 @@ extern void omen_tail_reader_init(OmenTailReader *reader, Relation index,
 								  const OmenMeta *meta, const OmenSegment *tail);
 extern bool omen_tail_reader_next(OmenTailReader *reader);
 extern void omen_tail_reader_release(OmenTailReader *reader);
+
+/* A row of the page in hand.  Inline: whoever wants a part of it pays for no more. */
+static inline OmenRow
+omen_tail_row(const OmenTailReader *reader, int i)
+{
+	const OmenMeta *meta = reader->meta;
+	const char *from = reader->page + OMEN_PAGE_START + i * reader->equal_bytes;
+	OmenRow		row;
+
+	if (reader->equal_bytes == 0)
+		return reader->various[i];
+	memcpy(&row.header, from, sizeof(OmenRowHeader));
+	row.factors = from + sizeof(OmenRowHeader);
+	row.code = (const uint8 *) row.factors + meta->factor_bytes;
+	row.n_code_bytes = meta->code_bytes;
+	row.refine = (const char *) row.code + meta->code_bytes;
+	row.attributes = NULL;
+	row.n_attribute_bytes = 0;
+	return row;
+}
 extern int	omen_tail_mark_dead(OmenTailReader *reader, const bool *dead);
 
 /* Is this page one of the tail's? */
