@@ -16,22 +16,24 @@
 
 #include "miscadmin.h"
 
-/* Add a candidate; memory comes from the current context. */
+/* Of so many candidates, more than 8 times as many, a bound is learnt. */
+#define SAMPLE 128
+#define MAX_SAMPLE_PLACE 32
+
+/* Have room for n candidates more; memory comes from the current context. */
 void
-omen_pool_add(OmenPool *pool, float key, uint32 number)
+omen_pool_reserve(OmenPool *pool, uint32 n)
 {
-	if (pool->n == pool->capacity)
-	{
-		pool->capacity = Max(256, pool->capacity * 2);
-		if (pool->candidates == NULL)
-			pool->candidates = palloc_extended(pool->capacity * sizeof(OmenCandidate), MCXT_ALLOC_HUGE);
-		else
-			pool->candidates = repalloc_huge(pool->candidates,
-											 pool->capacity * sizeof(OmenCandidate));
-	}
-	pool->candidates[pool->n].key = key;
-	pool->candidates[pool->n].node = number;
-	pool->n++;
+	uint32		wanted = pool->n + n;
+
+	if (wanted <= pool->capacity)
+		return;
+	pool->capacity = Max(Max(wanted, 256), pool->capacity * 2);
+	if (pool->candidates == NULL)
+		pool->candidates = palloc_extended(pool->capacity * sizeof(OmenCandidate), MCXT_ALLOC_HUGE);
+	else
+		pool->candidates = repalloc_huge(pool->candidates,
+										 pool->capacity * sizeof(OmenCandidate));
 }
 
 static inline bool
@@ -101,6 +103,41 @@ select_within(OmenCandidate *c, uint32 n, float bound)
 	return n_within;
 }
 
+/*
+ * Of many candidates, leave out most of those that are not among the k
+ * smallest: bring those with keys up to some bound to the front, and return how
+ * many there are.  The bound is the key in a sample that should have twice as
+ * many before it as are wanted; a few more make up for chance.
+ */
+static uint32
+select_likely(OmenCandidate *c, uint32 n, uint32 k)
+{
+	float		least[MAX_SAMPLE_PLACE];
+	uint32		place = (uint64) SAMPLE * 2 * k / n + 4;
+	uint32		n_likely = 0;
+
+	if (n < SAMPLE * 8 || place > MAX_SAMPLE_PLACE)
+		return n;
+	for (uint32 i = 0; i < place; i++)
+		least[i] = INFINITY;
+	for (uint32 i = 0; i < SAMPLE; i++)
+	{
+		float		key = c[(uint64) i * n / SAMPLE].key;
+		uint32		at;
+
+		if (key >= least[place - 1])
+			continue;
+		for (at = place - 1; at > 0 && least[at - 1] > key; at--)
+			least[at] = least[at - 1];
+		least[at] = key;
+	}
+	/* a branch, for few have such keys */
+	for (uint32 i = 0; i < n; i++)
+		if (c[i].key <= least[place - 1])
+			swap(&c[i], &c[n_likely++]);
+	return n_likely < k ? n : n_likely;
+}
+
 int
 omen_pool_take(OmenPool *pool, uint32 n, float bound, const OmenCandidate **taken, float *horizon)
 {
@@ -118,7 +155,10 @@ omen_pool_take(OmenPool *pool, uint32 n, float bound, const OmenCandidate **take
 	}
 	if (n < n_within)
 	{
-		select_smallest(rest, n_within, n);
+		uint32		n_likely = select_likely(rest, n_within, n);
+
+		if (n < n_likely)
+			select_smallest(rest, n_likely, n);
 		*horizon = -INFINITY;
 		for (uint32 i = 0; i < n; i++)
 			*horizon = Max(*horizon, rest[i].key);

@@ -27,7 +27,19 @@ omen_pool_left(const OmenPool *pool)
 	return pool->n - pool->n_taken;
 }
 
-extern void omen_pool_add(OmenPool *pool, float key, uint32 number);
+extern void omen_pool_reserve(OmenPool *pool, uint32 n);
+
+/* Add a candidate; memory comes from the current context. */
+static inline void
+omen_pool_add(OmenPool *pool, float key, uint32 number)
+{
+	if (unlikely(pool->n == pool->capacity))
+		omen_pool_reserve(pool, 1);
+	pool->candidates[pool->n].key = key;
+	pool->candidates[pool->n].node = number;
+	pool->n++;
+}
+
 /*
  * The next n smallest of the candidates with keys up to bound, in any order;
  * returns how many there were.  Up to *horizon all have been taken now, which

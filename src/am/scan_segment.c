@@ -114,6 +114,7 @@ fill_pool(OmenScanSegment *scan)
 
 	if (scan->filter)
 		n_nodes = omen_segment_filter_nodes(scan->filter, &listed);
+	omen_pool_reserve(&scan->pool, n_nodes);
 	for (uint32 first = 0; first < n_nodes; first += OMEN_SCAN_KEY_BATCH)
 	{
 		uint32		nodes[OMEN_SCAN_KEY_BATCH];

@@ -27,7 +27,10 @@
 #define BATCH 512
 
 /* With a greater share of the nodes, a bitmap of all is faster than sorting. */
-#define BITMAP_SHARE 64
+#define BITMAP_SHARE 1024
+
+/* So many entries that further sets test are worth preparing for. */
+#define MANY_TESTS 256
 
 /* Where the postings of a range of ranks lie; returns how many they are. */
 static uint32
@@ -274,22 +277,20 @@ omen_segment_filter_passing(OmenSegmentFilter *segment_filter, uint32 entry, uin
 
 typedef struct NodeList
 {
-	uint64	   *bitmap;			/* of all nodes, or NULL: an array of those found */
 	uint32	   *nodes;
 	uint32		n;
-	bool		ascending;
 } NodeList;
 
-static inline void
-add_node(NodeList *list, uint32 node)
+/* Does an entry pass all sets but the first? */
+static inline bool
+passes_others(OmenSegmentFilter *segment_filter, uint32 entry)
 {
-	if (list->bitmap)
-	{
-		list->bitmap[node / 64] |= UINT64CONST(1) << (node % 64);
-		return;
-	}
-	list->ascending &= list->n == 0 || list->nodes[list->n - 1] < node;
-	list->nodes[list->n++] = node;
+	if (segment_filter->tests == NULL)
+		return passes_from(segment_filter, 1, entry);
+	for (int i = 1; i < segment_filter->n_sets; i++)
+		if (!omen_rank_test(&segment_filter->tests[i], entry))
+			return false;
+	return true;
 }
 
 /* Add the owners of the postings of a range that pass all sets. */
@@ -298,6 +299,7 @@ add_range_nodes(NodeList *list, OmenSegmentFilter *segment_filter, const OmenRan
 {
 	OmenAttributeReader *reader = &segment_filter->reader;
 	int			attribute = segment_filter->attributes[0];
+	uint32		n_nodes = reader->segment->n_nodes;
 	uint32		entries[BATCH];
 	uint32		start;
 	uint32		left = range_postings(reader, attribute, range, &start);
@@ -310,36 +312,59 @@ add_range_nodes(NodeList *list, OmenSegmentFilter *segment_filter, const OmenRan
 		omen_attribute_postings(reader, attribute, start, n, entries);
 		for (uint32 i = 0; i < n; i++)
 		{
-			uint32		node;
+			uint32		node = entries[i];
 
-			if (segment_filter->n_sets > 1 && !passes_from(segment_filter, 1, entries[i]))
+			if (segment_filter->n_sets > 1 && !passes_others(segment_filter, node))
 				continue;
-			node = omen_attribute_owner(reader, entries[i]);
-			if (node != OMEN_NO_OWNER)
-				add_node(list, node);
+			if (unlikely(node >= n_nodes))
+				node = omen_attribute_owner(reader, node);
+			list->nodes[list->n] = node;
+			list->n += node != OMEN_NO_OWNER;
 		}
 		start += n;
 		left -= n;
 	}
 }
 
-/* The nodes of a bitmap as an array. */
-static void
-list_bits(NodeList *list, uint32 n_nodes)
+static bool
+is_ascending(const NodeList *list)
 {
-	for (uint32 word = 0; word < (n_nodes + 63) / 64; word++)
-		for (uint64 bits = list->bitmap[word]; bits != 0; bits &= bits - 1)
-			list->nodes[list->n++] = word * 64 + pg_rightmost_one_pos64(bits);
-	pfree(list->bitmap);
+	bool		ascending = true;
+
+	for (uint32 i = 1; i < list->n; i++)
+		ascending &= list->nodes[i - 1] < list->nodes[i];
+	return ascending;
 }
 
+/* Sort by way of a bitmap of all nodes, in which each is once. */
 static void
-sort_list(NodeList *list)
+sort_by_bitmap(NodeList *list, uint32 n_nodes)
+{
+	uint32		n_words = n_nodes / 64 + 1;
+	uint64	   *bitmap = palloc_extended((Size) n_words * sizeof(uint64), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	for (uint32 i = 0; i < list->n; i++)
+		bitmap[list->nodes[i] / 64] |= UINT64CONST(1) << (list->nodes[i] % 64);
+	list->n = 0;
+	for (uint32 word = 0; word < n_words; word++)
+		for (uint64 bits = bitmap[word]; bits != 0; bits &= bits - 1)
+			list->nodes[list->n++] = word * 64 + pg_rightmost_one_pos64(bits);
+	pfree(bitmap);
+}
+
+/* Bring the nodes into order, each once. */
+static void
+sort_list(NodeList *list, uint32 n_nodes)
 {
 	uint32		n = 0;
 
-	if (list->ascending)
+	if (is_ascending(list))
 		return;
+	if (list->n > n_nodes / BITMAP_SHARE)
+	{
+		sort_by_bitmap(list, n_nodes);
+		return;
+	}
 	sort_nodes(list->nodes, list->n);
 	for (uint32 i = 0; i < list->n; i++)
 		if (n == 0 || list->nodes[i] != list->nodes[n - 1])
@@ -351,21 +376,17 @@ uint32
 omen_segment_filter_nodes(OmenSegmentFilter *segment_filter, uint32 **nodes)
 {
 	const OmenRankSet *set = &segment_filter->sets[0];
-	uint32		n_nodes;
-	NodeList	list = {.ascending = true};
+	NodeList	list = {.n = 0};
 
 	if (segment_filter->has_marks)
 		return omen_segment_rows_nodes(&segment_filter->rows, nodes);
-	n_nodes = segment_filter->reader.segment->n_nodes;
-	list.nodes = palloc_extended(Max(set->n_entries, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
-	if (set->n_entries > n_nodes / BITMAP_SHARE)
-		list.bitmap = palloc_extended((n_nodes / 64 + 1) * sizeof(uint64), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	if (segment_filter->n_sets > 1 && set->n_entries > MANY_TESTS)
+		omen_segment_filter_prepare_tests(segment_filter);
+	/* one more, where the owner of the last entry is put before it is known whether it has one */
+	list.nodes = palloc_extended((set->n_entries + 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < set->n_ranges; i++)
 		add_range_nodes(&list, segment_filter, &set->ranges[i]);
-	if (list.bitmap)
-		list_bits(&list, n_nodes);
-	else
-		sort_list(&list);
+	sort_list(&list, segment_filter->reader.segment->n_nodes);
 	omen_segment_filter_release(segment_filter);
 	*nodes = list.nodes;
 	return list.n;
