@@ -1,0 +1,465 @@
+/*-------------------------------------------------------------------------
+ *
+ * sketch_low_bit.c
+ *	  Sketches of 1, 2 or 4 bits per component, unbiased.
+ *
+ * After Gao & Long, "RaBitQ: quantizing high-dimensional vectors with a
+ * theoretical error bound for approximate nearest neighbor search" (SIGMOD
+ * 2024), and Gao et al., "Practical and asymptotically optimal quantization of
+ * high-dimensional vectors in Euclidean space" (SIGMOD 2025).  See README.md
+ * for the formulas.
+ *
+ * With the centre c and the rotation P, let r = P (x - c) and s = P (q - c).
+ * The code u has odd integers as components, -1 and 1 for one bit, chosen so
+ * that their direction is close to that of r.  Then
+ *
+ *		<r, s>  is estimated by  <u, s> |r|^2 / <u, r>,
+ *
+ * whose error is <u - r <u, r> / |r|^2, s>: what u is off, at right angles to
+ * r, in the direction of s.  The rotation makes that direction random.  Keys follow:
+ *
+ *		|q - x|^2 = |r|^2 + |s|^2 - 2 <r, s>
+ *		-<q, x>   = -<r, P c> - <q, c> - <r, s>
+ *
+ * Of a record there are two factors, the first summand and |r|^2 / <u, r>, as
+ * halves, in units that the model holds.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "src/quant/sketch_internal.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "src/quant/rotation.h"
+
+/* Vectors for the mean and the units. */
+#define SAMPLE_MAX 1024
+
+/*
+ * Vectors that are farther from the centre than this, in units of what is
+ * usual, are put there, so that halves can say where they are.
+ */
+#define MAX_NORM 64.0
+
+/* Written into pages as it is (struct of the format, version 1).  The centre follows, dims floats. */
+typedef struct LowBitModel
+{
+	float		unit;			/* typical norm of x - c; > 0 */
+	float		add_unit;		/* typical size of the first summand, in units squared; > 0 */
+	float		error;			/* standard deviation of <r, s> / |s|, as a part of the second factor */
+	uint32		unused;			/* zero */
+} LowBitModel;
+
+StaticAssertDecl(sizeof(LowBitModel) == 16, "layout of a low-bit model");
+
+/*
+ * A record; its code follows, n bytes: byte j holds in its bits from k * bits on
+ * component k * n + j, 0 .. 2^bits - 1.
+ */
+typedef struct LowBitFactors
+{
+	OmenHalf	add;
+	OmenHalf	rescale;
+} LowBitFactors;
+
+StaticAssertDecl(sizeof(LowBitFactors) == 4, "layout of low-bit factors");
+
+/* Head of a query; its components as integers follow, in the order of the code: see low_bit_query_code(). */
+typedef struct LowBitQuery
+{
+	double		base;			/* what all keys have in common */
+	double		add_scale;
+	double		dot_scale;
+	double		error_scale;
+	int32		sum;			/* of the integers, times the greatest code */
+} LowBitQuery;
+
+#define LOW_BIT_QUERY_HEAD 64
+#define MAX_QUERY_CODE 127
+
+StaticAssertDecl(sizeof(LowBitQuery) <= LOW_BIT_QUERY_HEAD, "head of a low-bit query");
+
+static inline const float *
+low_bit_centre(const LowBitModel *model)
+{
+	return (const float *) (model + 1);
+}
+
+static inline uint32
+low_bit_code_bytes(const OmenSketch *sketch)
+{
+	return sketch->sketch_bytes - sizeof(LowBitFactors);
+}
+
+/* Components that the code has room for. */
+static inline uint32
+low_bit_places(const OmenSketch *sketch)
+{
+	return low_bit_code_bytes(sketch) * (8 / sketch->bits);
+}
+
+static inline int8 *
+low_bit_query_code(const OmenSketchQuery *query)
+{
+	return (int8 *) query + LOW_BIT_QUERY_HEAD;
+}
+
+/* ---------- vectors ---------- */
+
+/*
+ * The rotated direction of x - c, of norm 1 unless it is zero; returns its norm, in double, where
+ * floats of any size have one.
+ */
+static double
+low_bit_direction(const OmenSketch *sketch, const float *centre, const float *x, float *direction)
+{
+	double		norm_sq = 0;
+	double		norm;
+	double		inverse;
+
+	for (uint32 i = 0; i < sketch->dims; i++)
+	{
+		double		diff = (double) x[i] - centre[i];
+
+		norm_sq += diff * diff;
+	}
+	norm = sqrt(norm_sq);
+	inverse = norm > 0 ? 1.0 / norm : 0.0;
+	for (uint32 i = 0; i < sketch->dims; i++)
+		direction[i] = (float) (((double) x[i] - centre[i]) * inverse);
+	omen_rotate(direction, sketch->dims);
+	return norm;
+}
+
+/* What the code of a direction says of it. */
+typedef struct LowBitFit
+{
+	double		dot;			/* <u, direction> */
+	double		norm_sq;		/* <u, u> */
+} LowBitFit;
+
+static LowBitFit
+low_bit_quantize(const OmenSketch *sketch, const float *direction, float step, uint8 *levels)
+{
+	int32		top = (1 << sketch->bits) - 1;
+	float		inverse = 1.0f / step;
+	float		middle = (float) (top + 1) / 2;
+	double		dot = 0;
+	int64		norm_sq = 0;
+
+	for (uint32 i = 0; i < sketch->dims; i++)
+	{
+		float		place = floorf(direction[i] * inverse + middle);
+		int32		level = (int32) Min(Max(place, 0.0f), (float) top);
+		int32		u = 2 * level - top;
+
+		levels[i] = (uint8) level;
+		dot += (double) u * direction[i];
+		norm_sq += u * u;
+	}
+	return (LowBitFit) {.dot = dot, .norm_sq = (double) norm_sq};
+}
+
+/* The step, relative to a component's usual size, that is best for normal distributions (Max 1960). */
+static float
+low_bit_usual_step(uint32 bits)
+{
+	switch (bits)
+	{
+		case 4:
+			return 0.3352f;
+		case 2:
+			return 0.9957f;
+		default:
+			return 1.0f;		/* of no effect */
+	}
+}
+
+/* The code of a direction, as levels 0 .. 2^bits - 1. */
+static LowBitFit
+low_bit_fit(const OmenSketch *sketch, const float *direction, uint8 *levels)
+{
+	float		step = low_bit_usual_step(sketch->bits) / sqrtf((float) sketch->dims);
+
+	return low_bit_quantize(sketch, direction, step, levels);
+}
+
+/* ---------- training and encoding ---------- */
+
+/* The first summand of a key, in units squared; norm is that of x - c in units, of which `part` is kept. */
+static double
+low_bit_summand(const OmenSketch *sketch, const LowBitModel *model, const float *x, double norm,
+				double part)
+{
+	const float *centre = low_bit_centre(model);
+	double		sum = 0;
+
+	switch (sketch->metric)
+	{
+		case OMEN_METRIC_L2:
+			return norm * norm;
+		case OMEN_METRIC_COSINE:
+			return norm * norm / 2;
+		default:
+			for (uint32 i = 0; i < sketch->dims; i++)
+				sum += ((double) x[i] - centre[i]) * centre[i];
+			return -sum * part / ((double) model->unit * model->unit);
+	}
+}
+
+/* |r| / <u, direction>, times the root of the dimensions and the greatest u: near |r| whatever the shape. */
+static double
+low_bit_rescale(const OmenSketch *sketch, double norm, const LowBitFit *fit)
+{
+	int32		top = (1 << sketch->bits) - 1;
+
+	return fit->dot > 0 ? norm * sqrt(sketch->dims) * top / fit->dot : 0.0;
+}
+
+/* A number greater than zero that floats have, in place of one. */
+static float
+low_bit_unit(double value)
+{
+	if (!(value > 0))
+		return 1.0f;
+	return (float) Min(Max(value, FLT_MIN), FLT_MAX);
+}
+
+static void
+low_bit_train_centre(const OmenSketch *sketch, uint32 n, const float *x, float *centre,
+					 double *sums)
+{
+	for (uint32 i = 0; i < sketch->dims; i++)
+		sums[i] = 0;
+	for (uint32 k = 0; k < n; k++)
+	{
+		for (uint32 i = 0; i < sketch->dims; i++)
+			sums[i] += x[(size_t) k * sketch->dims + i];
+	}
+	for (uint32 i = 0; i < sketch->dims; i++)
+		centre[i] = (float) (sums[i] / n);
+}
+
+static void
+low_bit_train(const OmenSketch *sketch, uint32 part pg_attribute_unused(), uint32 n, const float *x,
+			  void *model, void *scratch)
+{
+	LowBitModel *m = model;
+	float	   *centre = (float *) (m + 1);
+	float	   *direction = scratch;
+	uint8	   *levels = (uint8 *) (direction + sketch->dims);
+	double		norms_sq = 0;
+	double		summands_sq = 0;
+	double		errors_sq = 0;
+
+	Assert(n > 0);
+	low_bit_train_centre(sketch, n, x, centre, scratch);
+
+	for (uint32 k = 0; k < n; k++)
+	{
+		const float *vector = x + (size_t) k * sketch->dims;
+
+		for (uint32 i = 0; i < sketch->dims; i++)
+		{
+			double		diff = (double) vector[i] - centre[i];
+
+			norms_sq += diff * diff;
+		}
+	}
+	m->unit = low_bit_unit(sqrt(norms_sq / n));
+
+	for (uint32 k = 0; k < n; k++)
+	{
+		const float *vector = x + (size_t) k * sketch->dims;
+		double		norm = low_bit_direction(sketch, centre, vector, direction);
+		LowBitFit	fit = low_bit_fit(sketch, direction, levels);
+		double		rescale = low_bit_rescale(sketch, 1.0, &fit);
+		double		summand = low_bit_summand(sketch, m, vector, norm / m->unit, 1.0);
+
+		summands_sq += summand * summand;
+		if (rescale > 0)
+		{
+			/* the part of u at right angles, and how much of it is in another direction */
+			double		off_sq = fit.norm_sq / (fit.dot * fit.dot) - 1.0;
+
+			errors_sq += Max(off_sq, 0.0) / (Max(sketch->dims, 2) - 1) / (rescale * rescale);
+		}
+	}
+	m->add_unit = low_bit_unit(sqrt(summands_sq / n));
+	m->error = (float) sqrt(errors_sq / n);
+	m->unused = 0;
+}
+
+/* A half, finite. */
+static OmenHalf
+low_bit_half(double value)
+{
+	return omen_float_to_half((float) Min(Max(value, -65504.0), 65504.0));
+}
+
+/* Bytes of a code from its levels. */
+static void
+low_bit_pack(const OmenSketch *sketch, const uint8 *levels, uint8 *code)
+{
+	uint32		n_bytes = low_bit_code_bytes(sketch);
+
+	memset(code, 0, n_bytes);
+	for (uint32 from = 0, shift = 0; from < sketch->dims; from += n_bytes, shift += sketch->bits)
+	{
+		uint32		n = Min(sketch->dims - from, n_bytes);
+
+		for (uint32 j = 0; j < n; j++)
+			code[j] |= (uint8) (levels[from + j] << shift);
+	}
+}
+
+static void
+low_bit_encode(const OmenSketch *sketch, const void *model, const float *x, uint8 *record,
+			   void *scratch)
+{
+	const LowBitModel *m = model;
+	float	   *direction = scratch;
+	uint8	   *levels = (uint8 *) (direction + sketch->dims);
+	LowBitFactors factors;
+	LowBitFit	fit;
+	double		norm;
+	double		part = 1.0;
+
+	norm = low_bit_direction(sketch, low_bit_centre(m), x, direction) / m->unit;
+	if (norm > MAX_NORM)
+	{
+		part = MAX_NORM / norm;
+		norm = MAX_NORM;
+	}
+	fit = low_bit_fit(sketch, direction, levels);
+	factors.add = low_bit_half(low_bit_summand(sketch, m, x, norm, part) / m->add_unit);
+	factors.rescale = low_bit_half(low_bit_rescale(sketch, norm, &fit));
+	memcpy(record, &factors, sizeof(factors));
+	low_bit_pack(sketch, levels, record + sizeof(factors));
+}
+
+/* ---------- queries ---------- */
+
+/* What keys have in common; norm is that of q - c. */
+static double
+low_bit_base(const OmenSketch *sketch, const float *centre, const float *x, double norm)
+{
+	double		sum = 0;
+
+	switch (sketch->metric)
+	{
+		case OMEN_METRIC_L2:
+			return norm * norm;
+		case OMEN_METRIC_COSINE:
+			return norm * norm / 2;
+		default:
+			for (uint32 i = 0; i < sketch->dims; i++)
+				sum += (double) x[i] * centre[i];
+			return -sum;
+	}
+}
+
+static void
+low_bit_query_from_vector(const OmenSketch *sketch, const void *model, OmenSketchQuery *query,
+						  const float *x)
+{
+	const LowBitModel *m = model;
+	LowBitQuery *q = (LowBitQuery *) query;
+	int8	   *code = low_bit_query_code(query);
+	float	   *direction = (float *) (code + TYPEALIGN(64, low_bit_places(sketch)));
+	int32		top = (1 << sketch->bits) - 1;
+	double		unit_sq = (double) m->unit * m->unit;
+	double		norm = low_bit_direction(sketch, low_bit_centre(m), x, direction);
+	double		scale;
+	float		largest = 0.0f;
+	float		inverse;
+
+	for (uint32 i = 0; i < sketch->dims; i++)
+		largest = Max(largest, fabsf(direction[i]));
+	inverse = largest > 0 ? MAX_QUERY_CODE / largest : 0.0f;
+
+	q->sum = 0;
+	memset(code, 0, low_bit_places(sketch));
+	for (uint32 i = 0; i < sketch->dims; i++)
+	{
+		code[i] = (int8) rintf(direction[i] * inverse);
+		q->sum += code[i];
+	}
+	q->sum *= top;
+
+	/* <r, s>, and twice that for squared distances */
+	scale = (sketch->metric == OMEN_METRIC_L2 ? 2.0 : 1.0) * m->unit * norm / (sqrt(sketch->dims) * top);
+	q->base = low_bit_base(sketch, low_bit_centre(m), x, norm);
+	q->add_scale = m->add_unit * unit_sq;
+	q->dot_scale = scale * largest / MAX_QUERY_CODE;
+	q->error_scale = scale * sqrt(sketch->dims) * top * m->error;
+}
+
+/* ---------- keys ---------- */
+
+static int32
+low_bit_dot(const uint8 *code, const int8 *query, uint32 n_bytes, uint32 bits)
+{
+	uint32		mask = (1U << bits) - 1;
+	int32		sum = 0;
+
+	for (uint32 shift = 0; shift < 8; shift += bits, query += n_bytes)
+	{
+		for (uint32 j = 0; j < n_bytes; j++)
+			sum += (int32) (code[j] >> shift & mask) * query[j];
+	}
+	return sum;
+}
+
+static void
+low_bit_keys(const OmenSketch *sketch, const OmenSketchQuery *query, int n,
+			 const uint8 *const *records, float *out)
+{
+	const LowBitQuery *q = (const LowBitQuery *) query;
+
+	for (int k = 0; k < n; k++)
+	{
+		LowBitFactors factors;
+		int32		dot;
+
+		memcpy(&factors, records[k], sizeof(factors));
+		dot = low_bit_dot(records[k] + sizeof(factors), low_bit_query_code(query),
+						  low_bit_code_bytes(sketch), sketch->bits);
+		out[k] = (float) (q->base + q->add_scale * omen_half_to_float(factors.add) -
+						  q->dot_scale * omen_half_to_float(factors.rescale) * (2 * dot - q->sum));
+	}
+}
+
+static float
+low_bit_key_error(const OmenSketch *sketch pg_attribute_unused(), const OmenSketchQuery *query,
+				  const uint8 *record)
+{
+	LowBitFactors factors;
+
+	memcpy(&factors, record, sizeof(factors));
+	return (float) (((const LowBitQuery *) query)->error_scale * omen_half_to_float(factors.rescale));
+}
+
+/* ---------- the table ---------- */
+
+void
+omen_sketch_low_bit_init(OmenSketch *sketch)
+{
+	uint32		code_bytes = TYPEALIGN(4, (sketch->dims * sketch->bits + 7) / 8);
+
+	sketch->model_bytes = sizeof(LowBitModel) + sketch->dims * sizeof(float);
+	sketch->sketch_bytes = sizeof(LowBitFactors) + code_bytes;
+	sketch->query_bytes = LOW_BIT_QUERY_HEAD + TYPEALIGN(64, low_bit_places(sketch)) +
+		TYPEALIGN(64, sketch->dims * sizeof(float));
+	sketch->sample_max = SAMPLE_MAX;
+	sketch->train_parts = 1;
+	sketch->encode_scratch_bytes = sketch->dims * (sizeof(float) + sizeof(uint8));
+	sketch->train_scratch_bytes = sketch->dims * sizeof(double);
+
+	sketch->train = low_bit_train;
+	sketch->encode = low_bit_encode;
+	sketch->query_from_vector = low_bit_query_from_vector;
+	sketch->keys = low_bit_keys;
+	sketch->key_error = low_bit_key_error;
+}
