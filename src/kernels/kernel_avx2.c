@@ -478,7 +478,8 @@ const OmenKernels omen_kernels_avx2 = {
 	.ip_keys_f16 = avx2_ip_keys_f16,
 	.l1_keys_f16 = avx2_l1_keys_f16,
 	.half = &omen_half_kernels_avx2,
-	.bits = &omen_bit_kernels_avx2
+	.bits = &omen_bit_kernels_avx2,
+	.sketch = &omen_sketch_kernels_avx2
 };
 
 #endif							/* OMEN_HAVE_X86_KERNELS */

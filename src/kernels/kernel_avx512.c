@@ -461,7 +461,8 @@ const OmenKernels omen_kernels_avx512 = {
 	.ip_keys_f16 = avx512_ip_keys_f16,
 	.l1_keys_f16 = avx512_l1_keys_f16,
 	.half = &omen_half_kernels_avx512,
-	.bits = &omen_bit_kernels_avx512
+	.bits = &omen_bit_kernels_avx512,
+	.sketch = &omen_sketch_kernels_avx512
 };
 
 #endif							/* OMEN_HAVE_X86_KERNELS */

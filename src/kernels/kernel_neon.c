@@ -443,7 +443,8 @@ const OmenKernels omen_kernels_neon = {
 	.ip_keys_f16 = neon_ip_keys_f16,
 	.l1_keys_f16 = neon_l1_keys_f16,
 	.half = &omen_half_kernels_neon,
-	.bits = &omen_bit_kernels_neon
+	.bits = &omen_bit_kernels_neon,
+	.sketch = &omen_sketch_kernels_neon
 };
 
 #ifdef OMEN_HAVE_NEON_DOT_KERNELS
@@ -477,7 +478,8 @@ const OmenKernels omen_kernels_neon_dot = {
 	.ip_keys_f16 = neon_ip_keys_f16,
 	.l1_keys_f16 = neon_l1_keys_f16,
 	.half = &omen_half_kernels_neon,
-	.bits = &omen_bit_kernels_neon
+	.bits = &omen_bit_kernels_neon,
+	.sketch = &omen_sketch_kernels_neon_dot
 };
 
 #endif

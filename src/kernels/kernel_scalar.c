@@ -279,5 +279,6 @@ const OmenKernels omen_kernels_scalar = {
 	.ip_keys_f16 = scalar_ip_keys_f16,
 	.l1_keys_f16 = scalar_l1_keys_f16,
 	.half = &omen_half_kernels_scalar,
-	.bits = &omen_bit_kernels_scalar
+	.bits = &omen_bit_kernels_scalar,
+	.sketch = &omen_sketch_kernels_scalar
 };

@@ -26,6 +26,7 @@
 
 #include "src/kernels/kernel_bits.h"
 #include "src/kernels/kernel_half.h"
+#include "src/kernels/kernel_sketch.h"
 
 /* Interleaved partial sums of the reproducible float kernels. */
 #define OMEN_LANES 16
@@ -125,6 +126,7 @@ typedef struct OmenKernels
 	/* The same for other kinds of vectors; never NULL. */
 	const OmenHalfKernels *half;
 	const OmenBitKernels *bits;
+	const OmenSketchKernels *sketch;
 } OmenKernels;
 
 /*

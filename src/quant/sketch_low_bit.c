@@ -21,8 +21,8 @@
  *		|q - x|^2 = |r|^2 + |s|^2 - 2 <r, s>
  *		-<q, x>   = -<r, P c> - <q, c> - <r, s>
  *
- * Of a record there are two factors, the first summand and |r|^2 / <u, r>, as
- * halves, in units that the model holds.
+ * Of a record there are two factors, the first summand and |r|^2 / <u, r>, in 16 bits each
+ * and in units that the model holds.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,42 +37,34 @@
 #define SAMPLE_MAX 1024
 
 /*
- * Vectors that are farther from the centre than this, in units of what is
- * usual, are put there, so that halves can say where they are.
+ * Factors are integers, of which this is what is usual: it leaves room for
+ * what is larger, and steps small enough for what is less.
  */
-#define MAX_NORM 64.0
+#define USUAL_FACTOR 32768.0
+#define USUAL_SIGNED_FACTOR 16384.0
+
+/*
+ * Vectors that are farther from the centre than this, in units of what is
+ * usual, are put there, so that factors can say where they are: the greatest is its square.
+ */
+#define MAX_NORM 63.0
 
 /* Written into pages as it is (struct of the format, version 1).  The centre follows, dims floats. */
 typedef struct LowBitModel
 {
-	float		unit;			/* typical norm of x - c; > 0 */
-	float		add_unit;		/* typical size of the first summand, in units squared; > 0 */
+	float		unit;			/* usual norm of x - c; > 0 */
+	float		add_unit;		/* of the first summand as a factor, in units squared; > 0 */
 	float		error;			/* standard deviation of <r, s> / |s|, as a part of the second factor */
 	uint32		unused;			/* zero */
 } LowBitModel;
 
 StaticAssertDecl(sizeof(LowBitModel) == 16, "layout of a low-bit model");
 
-/*
- * A record; its code follows, n bytes: byte j holds in its bits from k * bits on
- * component k * n + j, 0 .. 2^bits - 1.
- */
-typedef struct LowBitFactors
-{
-	OmenHalf	add;
-	OmenHalf	rescale;
-} LowBitFactors;
-
-StaticAssertDecl(sizeof(LowBitFactors) == 4, "layout of low-bit factors");
-
-/* Head of a query; its components as integers follow, in the order of the code: see low_bit_query_code(). */
+/* Head of a query; its components as integers follow, in planes as the kernels want them. */
 typedef struct LowBitQuery
 {
-	double		base;			/* what all keys have in common */
-	double		add_scale;
-	double		dot_scale;
+	OmenLowBitQuery common;		/* what keys depend on */
 	double		error_scale;
-	int32		sum;			/* of the integers, times the greatest code */
 } LowBitQuery;
 
 #define LOW_BIT_QUERY_HEAD 64
@@ -89,18 +81,18 @@ low_bit_centre(const LowBitModel *model)
 static inline uint32
 low_bit_code_bytes(const OmenSketch *sketch)
 {
-	return sketch->sketch_bytes - sizeof(LowBitFactors);
+	return sketch->sketch_bytes - sizeof(OmenLowBitRecord);
 }
 
-/* Components that the code has room for. */
+/* Bytes of a query's integers. */
 static inline uint32
-low_bit_places(const OmenSketch *sketch)
+low_bit_plane_bytes(const OmenSketch *sketch)
 {
-	return low_bit_code_bytes(sketch) * (8 / sketch->bits);
+	return 8 / sketch->bits * OMEN_PLANE_STRIDE(low_bit_code_bytes(sketch));
 }
 
 static inline int8 *
-low_bit_query_code(const OmenSketchQuery *query)
+low_bit_planes(const OmenSketchQuery *query)
 {
 	return (int8 *) query + LOW_BIT_QUERY_HEAD;
 }
@@ -186,6 +178,13 @@ low_bit_fit(const OmenSketch *sketch, const float *direction, uint8 *levels)
 }
 
 /* ---------- training and encoding ---------- */
+
+/* The first summand of a key is negative for inner products with the centre that are. */
+static bool
+low_bit_is_signed(const OmenSketch *sketch)
+{
+	return sketch->metric == OMEN_METRIC_IP;
+}
 
 /* The first summand of a key, in units squared; norm is that of x - c in units, of which `part` is kept. */
 static double
@@ -286,16 +285,24 @@ low_bit_train(const OmenSketch *sketch, uint32 part pg_attribute_unused(), uint3
 			errors_sq += Max(off_sq, 0.0) / (Max(sketch->dims, 2) - 1) / (rescale * rescale);
 		}
 	}
-	m->add_unit = low_bit_unit(sqrt(summands_sq / n));
+	m->add_unit = low_bit_unit(sqrt(summands_sq / n) /
+							   (low_bit_is_signed(sketch) ? USUAL_SIGNED_FACTOR : USUAL_FACTOR));
 	m->error = (float) sqrt(errors_sq / n);
 	m->unused = 0;
 }
 
-/* A half, finite. */
-static OmenHalf
-low_bit_half(double value)
+static OmenFactor
+low_bit_factor(double value)
 {
-	return omen_float_to_half((float) Min(Max(value, -65504.0), 65504.0));
+	return omen_factor_nearest(Min(Max(value, 0.0), OMEN_FACTOR_MAX));
+}
+
+static OmenFactor
+low_bit_signed_factor(double value)
+{
+	OmenFactor	magnitude = omen_factor_nearest(Min(fabs(value), OMEN_SIGNED_FACTOR_MAX));
+
+	return value < 0 ? magnitude | OMEN_FACTOR_SIGN : magnitude;
 }
 
 /* Bytes of a code from its levels. */
@@ -321,10 +328,11 @@ low_bit_encode(const OmenSketch *sketch, const void *model, const float *x, uint
 	const LowBitModel *m = model;
 	float	   *direction = scratch;
 	uint8	   *levels = (uint8 *) (direction + sketch->dims);
-	LowBitFactors factors;
+	OmenLowBitRecord head;
 	LowBitFit	fit;
 	double		norm;
 	double		part = 1.0;
+	double		summand;
 
 	norm = low_bit_direction(sketch, low_bit_centre(m), x, direction) / m->unit;
 	if (norm > MAX_NORM)
@@ -333,10 +341,11 @@ low_bit_encode(const OmenSketch *sketch, const void *model, const float *x, uint
 		norm = MAX_NORM;
 	}
 	fit = low_bit_fit(sketch, direction, levels);
-	factors.add = low_bit_half(low_bit_summand(sketch, m, x, norm, part) / m->add_unit);
-	factors.rescale = low_bit_half(low_bit_rescale(sketch, norm, &fit));
-	memcpy(record, &factors, sizeof(factors));
-	low_bit_pack(sketch, levels, record + sizeof(factors));
+	summand = low_bit_summand(sketch, m, x, norm, part) / m->add_unit;
+	head.add = low_bit_is_signed(sketch) ? low_bit_signed_factor(summand) : low_bit_factor(summand);
+	head.rescale = low_bit_factor(low_bit_rescale(sketch, norm, &fit) * USUAL_FACTOR);
+	memcpy(record, &head, sizeof(head));
+	low_bit_pack(sketch, levels, record + sizeof(head));
 }
 
 /* ---------- queries ---------- */
@@ -360,85 +369,76 @@ low_bit_base(const OmenSketch *sketch, const float *centre, const float *x, doub
 	}
 }
 
+/* The direction as integers in planes; returns their sum. */
+static int32
+low_bit_query_planes(const OmenSketch *sketch, const float *direction, float scale, int8 *planes)
+{
+	uint32		n_bytes = low_bit_code_bytes(sketch);
+	int32		sum = 0;
+
+	memset(planes, 0, low_bit_plane_bytes(sketch));
+	for (uint32 from = 0; from < sketch->dims; from += n_bytes, planes += OMEN_PLANE_STRIDE(n_bytes))
+	{
+		uint32		n = Min(sketch->dims - from, n_bytes);
+
+		for (uint32 j = 0; j < n; j++)
+		{
+			planes[j] = (int8) rintf(direction[from + j] * scale);
+			sum += planes[j];
+		}
+	}
+	return sum;
+}
+
 static void
 low_bit_query_from_vector(const OmenSketch *sketch, const void *model, OmenSketchQuery *query,
 						  const float *x)
 {
 	const LowBitModel *m = model;
 	LowBitQuery *q = (LowBitQuery *) query;
-	int8	   *code = low_bit_query_code(query);
-	float	   *direction = (float *) (code + TYPEALIGN(64, low_bit_places(sketch)));
+	int8	   *planes = low_bit_planes(query);
+	float	   *direction = (float *) (planes + low_bit_plane_bytes(sketch));
 	int32		top = (1 << sketch->bits) - 1;
 	double		unit_sq = (double) m->unit * m->unit;
 	double		norm = low_bit_direction(sketch, low_bit_centre(m), x, direction);
 	double		scale;
 	float		largest = 0.0f;
-	float		inverse;
 
 	for (uint32 i = 0; i < sketch->dims; i++)
 		largest = Max(largest, fabsf(direction[i]));
-	inverse = largest > 0 ? MAX_QUERY_CODE / largest : 0.0f;
 
-	q->sum = 0;
-	memset(code, 0, low_bit_places(sketch));
-	for (uint32 i = 0; i < sketch->dims; i++)
-	{
-		code[i] = (int8) rintf(direction[i] * inverse);
-		q->sum += code[i];
-	}
-	q->sum *= top;
-
-	/* <r, s>, and twice that for squared distances */
-	scale = (sketch->metric == OMEN_METRIC_L2 ? 2.0 : 1.0) * m->unit * norm / (sqrt(sketch->dims) * top);
-	q->base = low_bit_base(sketch, low_bit_centre(m), x, norm);
-	q->add_scale = m->add_unit * unit_sq;
-	q->dot_scale = scale * largest / MAX_QUERY_CODE;
+	/* of <r, s>; twice that for squared distances */
+	scale = m->unit * norm / (sqrt(sketch->dims) * top) / USUAL_FACTOR;
+	if (sketch->metric == OMEN_METRIC_L2)
+		scale *= 2;
+	q->common.base = low_bit_base(sketch, low_bit_centre(m), x, norm);
+	q->common.add_scale = m->add_unit * unit_sq;
+	q->common.dot_scale = scale * largest / MAX_QUERY_CODE;
+	q->common.sum = top * low_bit_query_planes(sketch, direction,
+											   largest > 0 ? MAX_QUERY_CODE / largest : 0.0f, planes);
+	q->common.add_sign = low_bit_is_signed(sketch) ? OMEN_FACTOR_SIGN : 0;
 	q->error_scale = scale * sqrt(sketch->dims) * top * m->error;
 }
 
 /* ---------- keys ---------- */
 
-static int32
-low_bit_dot(const uint8 *code, const int8 *query, uint32 n_bytes, uint32 bits)
-{
-	uint32		mask = (1U << bits) - 1;
-	int32		sum = 0;
-
-	for (uint32 shift = 0; shift < 8; shift += bits, query += n_bytes)
-	{
-		for (uint32 j = 0; j < n_bytes; j++)
-			sum += (int32) (code[j] >> shift & mask) * query[j];
-	}
-	return sum;
-}
-
 static void
 low_bit_keys(const OmenSketch *sketch, const OmenSketchQuery *query, int n,
 			 const uint8 *const *records, float *out)
 {
-	const LowBitQuery *q = (const LowBitQuery *) query;
-
-	for (int k = 0; k < n; k++)
-	{
-		LowBitFactors factors;
-		int32		dot;
-
-		memcpy(&factors, records[k], sizeof(factors));
-		dot = low_bit_dot(records[k] + sizeof(factors), low_bit_query_code(query),
-						  low_bit_code_bytes(sketch), sketch->bits);
-		out[k] = (float) (q->base + q->add_scale * omen_half_to_float(factors.add) -
-						  q->dot_scale * omen_half_to_float(factors.rescale) * (2 * dot - q->sum));
-	}
+	omen_kernels->sketch->low_bit_keys(&((const LowBitQuery *) query)->common,
+									   low_bit_planes(query), low_bit_code_bytes(sketch),
+									   sketch->bits, n, records, out);
 }
 
 static float
 low_bit_key_error(const OmenSketch *sketch pg_attribute_unused(), const OmenSketchQuery *query,
 				  const uint8 *record)
 {
-	LowBitFactors factors;
+	OmenLowBitRecord head;
 
-	memcpy(&factors, record, sizeof(factors));
-	return (float) (((const LowBitQuery *) query)->error_scale * omen_half_to_float(factors.rescale));
+	memcpy(&head, record, sizeof(head));
+	return (float) (((const LowBitQuery *) query)->error_scale * omen_factor_value(head.rescale));
 }
 
 /* ---------- the table ---------- */
@@ -449,8 +449,8 @@ omen_sketch_low_bit_init(OmenSketch *sketch)
 	uint32		code_bytes = TYPEALIGN(4, (sketch->dims * sketch->bits + 7) / 8);
 
 	sketch->model_bytes = sizeof(LowBitModel) + sketch->dims * sizeof(float);
-	sketch->sketch_bytes = sizeof(LowBitFactors) + code_bytes;
-	sketch->query_bytes = LOW_BIT_QUERY_HEAD + TYPEALIGN(64, low_bit_places(sketch)) +
+	sketch->sketch_bytes = sizeof(OmenLowBitRecord) + code_bytes;
+	sketch->query_bytes = LOW_BIT_QUERY_HEAD + low_bit_plane_bytes(sketch) +
 		TYPEALIGN(64, sketch->dims * sizeof(float));
 	sketch->sample_max = SAMPLE_MAX;
 	sketch->train_parts = 1;
