@@ -24,6 +24,7 @@ omen_sketch_admits(OmenSketchKind kind, OmenMetric metric, uint32 dims, uint32 b
 		case OMEN_SKETCH_LOW_BIT:
 			return (bits == 1 || bits == 2 || bits == 4) && subvectors == 0;
 		case OMEN_SKETCH_BINARY:
+			return bits == 1 && subvectors == 0;
 		case OMEN_SKETCH_PRODUCT:
 			return false;		/* not yet */
 	}
@@ -45,10 +46,10 @@ omen_sketch_init(OmenSketch *sketch, OmenSketchKind kind, OmenMetric metric, uin
 	switch (kind)
 	{
 		case OMEN_SKETCH_LOW_BIT:
+		case OMEN_SKETCH_BINARY:
 			omen_sketch_low_bit_init(sketch);
 			break;
 		case OMEN_SKETCH_NONE:
-		case OMEN_SKETCH_BINARY:
 		case OMEN_SKETCH_PRODUCT:
 			Assert(false);
 			break;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * sketch_low_bit.c
- *	  Sketches of 1, 2 or 4 bits per component, unbiased.
+ *	  Sketches of 1, 2 or 4 bits per component, unbiased; and binary ones.
  *
  * After Gao & Long, "RaBitQ: quantizing high-dimensional vectors with a
  * theoretical error bound for approximate nearest neighbor search" (SIGMOD
@@ -20,6 +20,9 @@
  *
  *		|q - x|^2 = |r|^2 + |s|^2 - 2 <r, s>
  *		-<q, x>   = -<r, P c> - <q, c> - <r, s>
+ *
+ * Binary sketches are those of one bit without the rotation: signs of the components as they are.  The estimate is as good
+ * where components are as good as random, and biased where they are not.
  *
  * Of a record there are two factors, the first summand and |r|^2 / <u, r>, in 16 bits each
  * and in units that the model holds.
@@ -120,7 +123,8 @@ low_bit_direction(const OmenSketch *sketch, const float *centre, const float *x,
 	inverse = norm > 0 ? 1.0 / norm : 0.0;
 	for (uint32 i = 0; i < sketch->dims; i++)
 		direction[i] = (float) (((double) x[i] - centre[i]) * inverse);
-	omen_rotate(direction, sketch->dims);
+	if (sketch->kind == OMEN_SKETCH_LOW_BIT)
+		omen_rotate(direction, sketch->dims);
 	return norm;
 }
 
