@@ -91,7 +91,7 @@ tenants_are_served('with a tail');
 
 $node->safe_psql('postgres', "SELECT omenvec_optimize('docs_v')");
 tenants_are_served('merged');
-is($node->safe_psql('postgres', "SELECT count(*) FROM omenvec_index_stats('docs_v') WHERE kind = 'graph'"), 1, 'into one segment');
+is($node->safe_psql('postgres', "SELECT count(*) FROM omenvec_index_stats('docs_v') WHERE kind = 'graph' AND state = 'live'"), 1, 'into one segment');
 
 # A whole tenant goes, and some rows of all others.
 $node->safe_psql('postgres', 'DELETE FROM docs WHERE tenant = 7 OR id % 8 = 1; UPDATE docs SET tenant = 9 WHERE tenant = 8');
