@@ -185,18 +185,12 @@ uint32
 omen_attribute_rank(OmenAttributeReader *reader, int attribute, uint32 entry)
 {
 	const OmenStoredAttribute *stored = &reader->stored[attribute];
-	const char *place;
 	uint32		rank;
 
 	if (unlikely(entry >= reader->segment->n_tid_entries))
 		damaged(reader);
-	place = place_of(reader, stored->ranks + (uint64) entry * stored->rank_bytes);
-	if (stored->rank_bytes == 1)
-		rank = *(const uint8 *) place;
-	else if (stored->rank_bytes == 2)
-		rank = *(const uint16 *) place;
-	else
-		rank = *(const uint32 *) place;
+	rank = omen_stored_rank(place_of(reader, stored->ranks + (uint64) entry * stored->rank_bytes),
+							stored->rank_bytes, 0);
 	if (unlikely(rank > stored->n_values))
 		damaged(reader);
 	return rank;
@@ -308,8 +302,9 @@ omen_attribute_value(OmenAttributeReader *reader, int attribute, uint32 rank)
 
 /* ---- postings ---- */
 
-uint32
-omen_attribute_posting_start(OmenAttributeReader *reader, int attribute, uint32 rank)
+/* Where the postings of a rank begin. */
+static uint32
+posting_start(OmenAttributeReader *reader, int attribute, uint32 rank)
 {
 	const OmenStoredAttribute *stored = &reader->stored[attribute];
 	uint32		start;
@@ -321,6 +316,19 @@ omen_attribute_posting_start(OmenAttributeReader *reader, int attribute, uint32 
 		start > reader->segment->n_tid_entries)
 		damaged(reader);
 	return start;
+}
+
+uint32
+omen_attribute_n_postings(OmenAttributeReader *reader, int attribute, uint32 from, uint32 to, uint32 *start)
+{
+	uint32		first = posting_start(reader, attribute, from);
+	uint32		end = posting_start(reader, attribute, to + 1);
+
+	if (end < first)
+		damaged(reader);
+	if (start)
+		*start = first;
+	return end - first;
 }
 
 void

@@ -47,6 +47,17 @@ omen_attribute_n_values(const OmenAttributeReader *reader, int attribute)
 	return reader->stored[attribute].n_values;
 }
 
+/* Of ranks as they are stored, number i. */
+static inline uint32
+omen_stored_rank(const void *ranks, uint32 rank_bytes, uint32 i)
+{
+	if (rank_bytes == 1)
+		return ((const uint8 *) ranks)[i];
+	if (rank_bytes == 2)
+		return ((const uint16 *) ranks)[i];
+	return ((const uint32 *) ranks)[i];
+}
+
 /* The rank of a TID entry (not of a list or its header). */
 extern uint32 omen_attribute_rank(OmenAttributeReader *reader, int attribute, uint32 entry);
 
@@ -59,8 +70,9 @@ extern const void *omen_attribute_ranks(OmenAttributeReader *reader, int attribu
 /* A value of the dictionary, good until the next call. */
 extern Datum omen_attribute_value(OmenAttributeReader *reader, int attribute, uint32 rank);
 
-/* Where the postings of a rank begin: those of ranks from .. to are [start(from), start(to + 1)). */
-extern uint32 omen_attribute_posting_start(OmenAttributeReader *reader, int attribute, uint32 rank);
+/* How many postings ranks from .. to have; they lie side by side, from *start on (if that is not NULL). */
+extern uint32 omen_attribute_n_postings(OmenAttributeReader *reader, int attribute, uint32 from, uint32 to,
+										uint32 *start);
 
 /* Postings from .. from + n - 1. */
 extern void omen_attribute_postings(OmenAttributeReader *reader, int attribute, uint32 from, uint32 n,

@@ -94,15 +94,8 @@ extern void omen_segment_filter_prepare_tests(OmenSegmentFilter *segment_filter)
 static inline bool
 omen_rank_test(const OmenRankTest *test, uint32 entry)
 {
-	uint32		rank;
+	uint32		rank = omen_stored_rank(test->ranks, test->rank_bytes, entry) - test->from;
 
-	if (test->rank_bytes == 1)
-		rank = ((const uint8 *) test->ranks)[entry];
-	else if (test->rank_bytes == 2)
-		rank = ((const uint16 *) test->ranks)[entry];
-	else
-		rank = ((const uint32 *) test->ranks)[entry];
-	rank -= test->from;
 	return rank <= test->length && (test->passing == NULL || test->passing[rank]);
 }
 

@@ -32,32 +32,15 @@
 /* So many entries that further sets test are worth preparing for. */
 #define MANY_TESTS 256
 
-/* Where the postings of a range of ranks lie; returns how many they are. */
-static uint32
-range_postings(OmenAttributeReader *reader, int attribute, const OmenRankRange *range, uint32 *start)
-{
-	uint32		end = omen_attribute_posting_start(reader, attribute, range->to + 1);
-
-	*start = omen_attribute_posting_start(reader, attribute, range->from);
-	if (end < *start)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("postings of segment %u of index \"%s\" are damaged",
-						reader->segment->id, RelationGetRelationName(reader->reader.index)),
-				 errhint("Please REINDEX it.")));
-	return end - *start;
-}
-
 static void
 count_entries(OmenSegmentFilter *segment_filter, int i)
 {
 	OmenRankSet *set = &segment_filter->sets[i];
-	uint32		start;
 
 	set->n_entries = 0;
 	for (uint32 r = 0; r < set->n_ranges; r++)
-		set->n_entries += range_postings(&segment_filter->reader, segment_filter->attributes[i],
-										 &set->ranges[r], &start);
+		set->n_entries += omen_attribute_n_postings(&segment_filter->reader, segment_filter->attributes[i],
+													set->ranges[r].from, set->ranges[r].to, NULL);
 }
 
 /* Fewest entries first: that set is listed, and a row fails soonest by it. */
@@ -233,16 +216,6 @@ range_bits(const void *ranks, uint32 rank_bytes, uint32 n, const OmenRankRange *
 	return bits;
 }
 
-static inline uint32
-rank_of(const void *ranks, uint32 rank_bytes, uint32 i)
-{
-	if (rank_bytes == 1)
-		return ((const uint8 *) ranks)[i];
-	if (rank_bytes == 2)
-		return ((const uint16 *) ranks)[i];
-	return ((const uint32 *) ranks)[i];
-}
-
 static uint64
 set_bits(const OmenRankSet *set, const void *ranks, uint32 rank_bytes, uint32 n)
 {
@@ -251,7 +224,7 @@ set_bits(const OmenRankSet *set, const void *ranks, uint32 rank_bytes, uint32 n)
 	if (set->n_ranges == 1)
 		return range_bits(ranks, rank_bytes, n, set->ranges);
 	for (uint32 i = 0; i < n; i++)
-		bits |= (uint64) omen_rank_set_contains(set, rank_of(ranks, rank_bytes, i)) << i;
+		bits |= (uint64) omen_rank_set_contains(set, omen_stored_rank(ranks, rank_bytes, i)) << i;
 	return bits;
 }
 
@@ -302,7 +275,7 @@ add_range_nodes(NodeList *list, OmenSegmentFilter *segment_filter, const OmenRan
 	uint32		n_nodes = reader->segment->n_nodes;
 	uint32		entries[BATCH];
 	uint32		start;
-	uint32		left = range_postings(reader, attribute, range, &start);
+	uint32		left = omen_attribute_n_postings(reader, attribute, range->from, range->to, &start);
 
 	while (left > 0)
 	{
@@ -421,7 +394,8 @@ omen_segment_filter_sample(OmenSegmentFilter *segment_filter, uint32 *nodes, uin
 	for (uint32 r = 0; r < set->n_ranges; r++)
 	{
 		uint32		start;
-		uint32		n_postings = range_postings(reader, attribute, &set->ranges[r], &start);
+		uint32		n_postings = omen_attribute_n_postings(reader, attribute, set->ranges[r].from, set->ranges[r].to,
+														   &start);
 
 		for (; next < n_before + n_postings; next += Max(set->n_entries / n, 1))
 		{

@@ -14,7 +14,7 @@
 
 #include "src/inspect/check.h"
 
-#include "src/filter/attribute.h"
+#include "src/filter/attribute_reader.h"
 #include "src/storage/page_reader.h"
 
 #include "access/tupmacs.h"
@@ -229,20 +229,6 @@ check_values(AttributesCheck *state)
 
 /* ---- ranks and postings ---- */
 
-static uint32
-stored_rank(const void *ranks, uint32 rank_bytes, uint32 entry)
-{
-	switch (rank_bytes)
-	{
-		case 1:
-			return ((const uint8 *) ranks)[entry];
-		case 2:
-			return ((const uint16 *) ranks)[entry];
-		default:
-			return ((const uint32 *) ranks)[entry];
-	}
-}
-
 /* The ranks of all entries, palloc'd; those of rows are below the number of ranks. */
 static void *
 check_ranks(AttributesCheck *state)
@@ -254,7 +240,7 @@ check_ranks(AttributesCheck *state)
 	read_bytes(state, stored->ranks, (uint64) n_entries * stored->rank_bytes, ranks);
 	for (uint32 i = 0; i < n_entries; i++)
 	{
-		uint32		rank = stored_rank(ranks, stored->rank_bytes, i);
+		uint32		rank = omen_stored_rank(ranks, stored->rank_bytes, i);
 
 		if (rank > (state->entries[i].is_row ? stored->n_values : 0))
 			omen_check_report(state->check, InvalidBlockNumber, "TID entry %u has rank %u of %u in column %d",
@@ -307,7 +293,7 @@ check_postings(AttributesCheck *state, const void *ranks, const uint32 *starts)
 		while (i >= starts[rank + 1])
 			rank++;
 		if (entry >= state->segment->n_tid_entries || !state->entries[entry].is_row ||
-			stored_rank(ranks, state->stored.rank_bytes, entry) != rank)
+			omen_stored_rank(ranks, state->stored.rank_bytes, entry) != rank)
 			omen_check_report(state->check, InvalidBlockNumber,
 							  "TID entry %u is among those with value %u of column %d, but has not this value",
 							  entry, rank, state->number);
@@ -346,7 +332,7 @@ check_groups(AttributesCheck *state, const void *ranks)
 
 		if (entry >= state->segment->n_tid_entries)
 			return;
-		rank = stored_rank(ranks, state->stored.rank_bytes, entry);
+		rank = omen_stored_rank(ranks, state->stored.rank_bytes, entry);
 		if (rank < last)
 			omen_check_report(state->check, InvalidBlockNumber,
 							  "nodes are grouped by column %d, but node %u with value %u comes after one with value %u",

@@ -48,8 +48,7 @@ count_nulls(OmenAttributeReader *reader, int attribute)
 {
 	uint32		null_rank = omen_attribute_n_values(reader, attribute);
 
-	return omen_attribute_posting_start(reader, attribute, null_rank + 1) -
-		omen_attribute_posting_start(reader, attribute, null_rank);
+	return omen_attribute_n_postings(reader, attribute, null_rank, null_rank, NULL);
 }
 
 static void

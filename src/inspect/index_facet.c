@@ -175,13 +175,6 @@ compare_tail_values(const void *a, const void *b, void *arg)
 
 /* ---- sources ---- */
 
-static uint32
-count_postings(OmenAttributeReader *reader, int attribute, uint32 rank)
-{
-	return omen_attribute_posting_start(reader, attribute, rank + 1) -
-		omen_attribute_posting_start(reader, attribute, rank);
-}
-
 static void
 advance(Facet *facet, FacetSource *source)
 {
@@ -194,7 +187,7 @@ advance(Facet *facet, FacetSource *source)
 	if (source->reader)
 	{
 		source->next++;
-		source->count = count_postings(source->reader, facet->number, at);
+		source->count = omen_attribute_n_postings(source->reader, facet->number, at, at, NULL);
 		source->value = omen_attribute_value(source->reader, facet->number, at);
 		return;
 	}
@@ -213,7 +206,7 @@ open_segment(Facet *facet, const OmenSegment *segment)
 	source->reader = palloc(sizeof(OmenAttributeReader));
 	omen_attribute_reader_open(source->reader, facet->opened.index, facet->meta, segment, NULL, facet->attributes);
 	source->n = omen_attribute_n_values(source->reader, facet->number);
-	facet->n_nulls += count_postings(source->reader, facet->number, source->n);
+	facet->n_nulls += omen_attribute_n_postings(source->reader, facet->number, source->n, source->n, NULL);
 }
 
 static void
