@@ -21,6 +21,7 @@
 
 #define MOST_MEMBERS 4
 #define MAX_ELEMENTS 16
+#define GROUPS 7				/* that nodes are numbered by in the end */
 
 static long n_passed = 0;
 static long n_failed = 0;
@@ -88,10 +89,12 @@ typedef struct Graph
 	OmenGraphParams params;
 	uint32	   *order;
 	uint32	   *links;
+	uint32	   *groups;			/* their numbers in the order of links, by new ones */
 	OmenRecallCurve curve;
 
 	/* of all members' routing tables and of order and links */
 	uint64		routing_hash[MOST_MEMBERS];
+	uint32		n_bad_numbers[MOST_MEMBERS];
 	uint64		hash;
 } Graph;
 
@@ -128,6 +131,7 @@ make_records(Graph *g, OmenCodeKind kind, OmenMetric metric, uint32 n, const Ome
 	g->bytes = host->alloc(host->arg, (size_t) n * 8 * (MAX_ELEMENTS + 1));
 	g->order = host->alloc(host->arg, sizeof(uint32) * n);
 	g->links = host->alloc(host->arg, sizeof(uint32) * n * 2 * g->params.m);
+	g->groups = host->alloc(host->arg, sizeof(uint32) * n);
 	random_state = 11;
 	for (i = 0; i < n; i++)
 		encode_one(&g->codec, i, g->records.factors + (size_t) i * g->codec.factor_bytes,
@@ -143,6 +147,74 @@ release_records(Graph *g, const OmenHost *host)
 	host->release(host->arg, g->bytes);
 	host->release(host->arg, g->order);
 	host->release(host->arg, g->links);
+	host->release(host->arg, g->groups);
+}
+
+/* Numbers by groups: every GROUPS-th node is of the same. */
+static void
+order_by_group(uint32 *order, uint32 n)
+{
+	uint32		next = 0;
+	uint32		group;
+	uint32		i;
+
+	for (group = 0; group < GROUPS; group++)
+	{
+		for (i = group; i < n; i += GROUPS)
+			order[next++] = i;
+	}
+}
+
+/* How many of n nodes are not those before, by their new numbers. */
+static uint32
+count_others(const Graph *g, const uint32 *before, const uint32 *now, size_t n)
+{
+	uint32		n_bad = 0;
+	size_t		i;
+
+	for (i = 0; i < n; i++)
+		n_bad += now[i] == OMEN_NO_NODE ? before[i] != OMEN_NO_NODE :
+			now[i] >= g->records.n || g->groups[now[i]] != before[i];
+	return n_bad;
+}
+
+static uint32 *
+copy_nodes(const OmenHost *host, const uint32 *nodes, size_t n)
+{
+	uint32	   *copy = host->alloc(host->arg, sizeof(uint32) * (n + 1));
+
+	if (n > 0)
+		memcpy(copy, nodes, sizeof(uint32) * n);
+	return copy;
+}
+
+/* Links, samples and terms are those of the graph before, in each member's view. */
+static void
+renumber(const OmenTeam *team, Graph *g, OmenRouting *routing)
+{
+	const OmenHost *host = &team->host;
+	size_t		n_links = 2 * g->params.m;
+	size_t		n_terms = (size_t) routing->terms.n_records * OMEN_TERM_NODES;
+	uint32	   *links;
+	uint32	   *samples = copy_nodes(host, routing->sample_nodes, routing->n_samples);
+	uint32	   *terms = copy_nodes(host, routing->terms.nodes, n_terms);
+	uint32		n_bad;
+	uint32		node;
+
+	if (omen_team_leads(team))
+		order_by_group(g->groups, g->records.n);
+	team->barrier(team->arg);	/* and the links are there */
+	links = copy_nodes(host, g->links, g->records.n * n_links);
+	team->barrier(team->arg);
+	omen_graph_renumber(team, g->groups, g->records.n, g->params.m, g->links, routing);
+	n_bad = count_others(g, samples, routing->sample_nodes, routing->n_samples) +
+		count_others(g, terms, routing->terms.nodes, n_terms);
+	for (node = 0; node < g->records.n; node++)
+		n_bad += count_others(g, links + g->groups[node] * n_links, g->links + node * n_links, n_links);
+	g->n_bad_numbers[team->member] = n_bad;
+	host->release(host->arg, links);
+	host->release(host->arg, samples);
+	host->release(host->arg, terms);
 }
 
 static void
@@ -158,6 +230,7 @@ build_as_member(const OmenTeam *team, void *arg)
 	omen_graph_link(team, &g->records, &routing, &g->params, g->links, &curve);
 	if (omen_team_leads(team))
 		g->curve = curve;
+	renumber(team, g, &routing);
 	g->routing_hash[team->member] = hash_routing(&routing);
 	omen_routing_release(team, &routing);
 }
@@ -187,6 +260,8 @@ build(OmenCodeKind kind, OmenMetric metric, uint32 n, int n_members)
 	check(omen_curve_is_sane(&g.curve), "curve", kind, n, n_members);
 	if (!g.codec.variable)
 		hash = hash_bytes_after(hash, g.records.codes, (size_t) n * g.codec.code_bytes);
+	for (i = 0; i < n_members; i++)
+		check(g.n_bad_numbers[i] == 0, "new numbers", kind, n, i);
 	for (i = 1; i < n_members; i++)
 		check(g.routing_hash[i] == g.routing_hash[0], "routing tables of the members", kind, n, i);
 

@@ -26,7 +26,7 @@ renumber_all(const OmenTeam *team, const uint32 *numbers, uint32 n, uint32 n_lin
 	const OmenHost *host = &team->host;
 	uint32		from;
 	uint32		to;
-	uint32		i;
+	size_t		i;
 
 	omen_team_part(team, n, &from, &to);
 	for (; from < to; from++)
@@ -40,7 +40,7 @@ renumber_all(const OmenTeam *team, const uint32 *numbers, uint32 n, uint32 n_lin
 		renumber(&routing->sample_nodes[i], numbers);
 	if (omen_team_leads(team))
 	{
-		for (i = 0; i < routing->terms.n_records * OMEN_TERM_NODES; i++)
+		for (i = 0; i < (size_t) routing->terms.n_records * OMEN_TERM_NODES; i++)
 			renumber(&routing->terms.nodes[i], numbers);
 	}
 }
