@@ -39,11 +39,11 @@
  * from afar for each node of its beam whatever the share.  Without a resident
  * copy a walk's tests cost as much as the rest of it.
  */
-#define PLAIN_COST 9.0
+#define PLAIN_COST 12.0
 #define PLAIN_WIDE_BEAM 2500.0
-#define WALK_COST 25.0
-#define CROSS_COST 3.0
-#define AFAR_WALK_COST 120.0
+#define WALK_COST 33.0
+#define CROSS_COST 4.0
+#define AFAR_WALK_COST 160.0
 #define WALK_BY_PAGES 2.0
 
 /* A filter may pass the query's harder neighbours: somewhat more than the share says. */
