@@ -191,6 +191,7 @@ build(Graph *g, OmenCodeKind kind, OmenMetric metric, uint32 n, uint32 dims,
 	g->params.ef_construction = atoi(option("efc", "64"));
 	g->max_links = 2 * g->params.m;
 	omen_codec_init(&g->codec, kind, metric, dims);
+	g->codec.link_margin = atof(option("margin", "-1")) >= 0 ? atof(option("margin", "-1")) : g->codec.link_margin;
 	g->records.codec = &g->codec;
 	g->records.n = n;
 	g->records.factors = bench_alloc(NULL, (size_t) n * g->codec.factor_bytes);

@@ -9,7 +9,7 @@
  * float32, two dimensions).  truth: int32 row numbers, 100 per query, nearest
  * first.  Options and defaults beside those of build_bench.h: n=0 (first n rows
  * only; recall is then meaningless), rescore=40 (of the beam's results, as many
- * are ranked by the exact distance), repeat=3, simd=auto.
+ * are ranked by the exact distance), repeat=3, simd=auto, quantization=scalar (or half, none).
  *
  * make -C unit build/plain/graph_bench, or:
  *
@@ -325,6 +325,13 @@ run_calibrated(QueryRun *run)
 	}
 }
 
+static OmenCodeKind
+kind_by_name(const char *name)
+{
+	return strcmp(name, "none") == 0 ? OMEN_CODE_FLOAT :
+		strcmp(name, "half") == 0 ? OMEN_CODE_HALF : OMEN_CODE_SQ8;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -351,7 +358,7 @@ main(int argc, char **argv)
 	if (metric == OMEN_METRIC_COSINE)
 		normalise(&base);
 	memset(&graph, 0, sizeof(graph));
-	build(&graph, OMEN_CODE_SQ8, metric, base.n, base.dims, encode_all, &base);
+	build(&graph, kind_by_name(option("quantization", "scalar")), metric, base.n, base.dims, encode_all, &base);
 	fflush(stdout);
 
 	if (option("query", NULL) != NULL)
