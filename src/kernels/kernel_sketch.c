@@ -92,10 +92,6 @@ prefix##_low_bit_keys(const OmenLowBitQuery *q, const int8 *planes, uint32 n_byt
 		prefix##_low_bit_keys_of(q, planes, n_bytes, 2, n, records, out); \
 	else \
 		prefix##_low_bit_keys_of(q, planes, n_bytes, 4, n, records, out); \
-} \
-\
-const OmenSketchKernels omen_sketch_kernels_##prefix = { \
-	.low_bit_keys = prefix##_low_bit_keys \
 }
 
 static inline void
@@ -118,7 +114,118 @@ scalar_low_bit_dot4(const uint8 *const *records, const int8 *planes, uint32 n_by
 	}
 }
 
-DEFINE_LOW_BIT_KEYS( /* everywhere */ , scalar);
+DEFINE_LOW_BIT_KEYS( /* everywhere */ , scalar)
+
+/* ---------- codebooks ---------- */
+
+/*
+ * As many entries side by side as a register holds, in vectors of the compiler;
+ * the terms of each are added in the order of the components.
+ */
+typedef float Entries8 __attribute__((vector_size(32)));
+typedef float Entries16 __attribute__((vector_size(64)));
+
+#define DEFINE_ENTRIES_SUMS(target, Entries, name, term) \
+target static void \
+name(const float *x, uint32 n, const float *entries, uint32 n_entries, float *out) \
+{ \
+	for (uint32 k = 0; k < n_entries; k += sizeof(Entries) / sizeof(float)) \
+	{ \
+		const float *from = entries + k; \
+		Entries		sum = {0}; \
+		\
+		for (uint32 i = 0; i < n; i++, from += n_entries) \
+		{ \
+			Entries		component; \
+			Entries		difference pg_attribute_unused(); \
+			\
+			memcpy(&component, from, sizeof(component)); \
+			difference = x[i] - component; \
+			sum += term; \
+		} \
+		memcpy(out + k, &sum, sizeof(sum)); \
+	} \
+}
+
+#define DEFINE_ENTRIES(target, prefix, Entries) \
+DEFINE_ENTRIES_SUMS(target, Entries, prefix##_entries_l2, difference * difference) \
+DEFINE_ENTRIES_SUMS(target, Entries, prefix##_entries_ip, x[i] * component)
+
+DEFINE_ENTRIES( /* everywhere */ , scalar, Float4)
+
+static inline float
+product_key(const OmenProductQuery *q, uint32 sum)
+{
+	return (float) (q->base + q->scale * (double) sum);
+}
+
+static void
+scalar_product_keys_8(const OmenProductQuery *q, const uint8 *tables, uint32 n_bytes, int n,
+					  const uint8 *const *records, float *out)
+{
+	for (int k = 0; k < n; k++)
+	{
+		const uint8 *record = records[k];
+		uint32		sums[4] = {0};
+
+		/* four at a time: additions that need not wait for one another; n_bytes is a multiple of 4 */
+		for (uint32 j = 0; j < n_bytes; j += 4)
+		{
+			for (uint32 i = 0; i < 4; i++)
+				sums[i] += tables[256 * (j + i) + record[j + i]];
+		}
+		out[k] = product_key(q, (sums[0] + sums[1]) + (sums[2] + sums[3]));
+	}
+}
+
+static void
+scalar_product_keys_4(const OmenProductQuery *q, const uint8 *tables, uint32 n_bytes, int n,
+					  const uint8 *const *records, float *out)
+{
+	for (int k = 0; k < n; k++)
+	{
+		const uint8 *record = records[k];
+		uint32		low = 0;
+		uint32		high = 0;
+
+		for (uint32 j = 0; j < n_bytes; j++)
+		{
+			low += tables[32 * j + (record[j] & 15)];
+			high += tables[32 * j + 16 + (record[j] >> 4)];
+		}
+		out[k] = product_key(q, low + high);
+	}
+}
+
+/* ---------- rotations ---------- */
+
+static void
+scalar_hadamard(float *x, uint32 n)
+{
+	for (uint32 half = 1; half < n; half *= 2)
+	{
+		for (uint32 from = 0; from < n; from += 2 * half)
+		{
+			for (uint32 i = from; i < from + half; i++)
+			{
+				float		a = x[i];
+				float		b = x[i + half];
+
+				x[i] = a + b;
+				x[i + half] = a - b;
+			}
+		}
+	}
+}
+
+const OmenSketchKernels omen_sketch_kernels_scalar = {
+	.low_bit_keys = scalar_low_bit_keys,
+	.product_keys_8 = scalar_product_keys_8,
+	.product_keys_4 = scalar_product_keys_4,
+	.entries_l2 = scalar_entries_l2,
+	.entries_ip = scalar_entries_ip,
+	.hadamard = scalar_hadamard
+};
 
 #ifdef OMEN_HAVE_X86_KERNELS
 
@@ -188,7 +295,118 @@ avx2_low_bit_dot4(const uint8 *const *records, const int8 *planes, uint32 n_byte
 													 _mm256_extracti128_si256(pairs[0], 1)));
 }
 
-DEFINE_LOW_BIT_KEYS(AVX2, avx2);
+DEFINE_LOW_BIT_KEYS(AVX2, avx2)
+DEFINE_ENTRIES(AVX2, avx2, Entries8)
+
+/*
+ * Entries of 16 records at a time, as a scan of tables in registers (Andre et al., "Cache locality
+ * is not enough", VLDB 2015): one shuffle looks up the low halves of a byte of all of
+ * them in one table, and the high halves in the next.  For that the records' bytes are transposed.
+ */
+#define ROWS 16
+
+/* 16 bytes of each of 16 records -> of each place the bytes of all records. */
+AVX2 static inline void
+transpose_bytes(__m128i rows[ROWS])
+{
+	__m128i		other[ROWS];
+
+	/* four times the same step: rows i and i + 8 are interleaved */
+	for (int step = 0; step < 4; step++)
+	{
+		for (int i = 0; i < ROWS / 2; i++)
+		{
+			other[2 * i] = _mm_unpacklo_epi8(rows[i], rows[i + ROWS / 2]);
+			other[2 * i + 1] = _mm_unpackhi_epi8(rows[i], rows[i + ROWS / 2]);
+		}
+		memcpy(rows, other, sizeof(other));
+	}
+}
+
+/* 16 bytes of a record, or those there are, then zeros. */
+AVX2 static inline __m128i
+load_row(const uint8 *bytes, uint32 n)
+{
+	uint8		padded[ROWS] = {0};
+
+	if (n >= ROWS)
+		return _mm_loadu_si128((const __m128i *) bytes);
+	memcpy(padded, bytes, n);
+	return _mm_loadu_si128((const __m128i *) padded);
+}
+
+/* Sums over the tables for 16 records. */
+AVX2 static void
+avx2_product_sums(const uint8 *tables, uint32 n_bytes, const uint8 *const *records, uint32 sums[ROWS])
+{
+	const __m256i nibble = _mm256_set1_epi8(0x0f);
+	const __m256i high_half = _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4);
+	const __m256i even = _mm256_set1_epi16(0xff);
+
+	memset(sums, 0, sizeof(uint32) * ROWS);
+	for (uint32 from = 0; from < n_bytes; from += ROWS)
+	{
+		uint32		n = Min(n_bytes - from, ROWS);
+		__m128i		rows[ROWS];
+		__m256i		even_sums = _mm256_setzero_si256();
+		__m256i		odd_sums = _mm256_setzero_si256();
+		uint16		parts[4 * ROWS / 2];
+
+		for (int k = 0; k < ROWS; k++)
+			rows[k] = load_row(records[k] + from, n);
+		transpose_bytes(rows);
+		for (uint32 j = 0; j < n; j++)
+		{
+			__m256i		table = _mm256_load_si256((const __m256i *) (tables + 32 * (from + j)));
+			__m256i		halves = _mm256_and_si256(_mm256_srlv_epi32(_mm256_broadcastsi128_si256(rows[j]),
+																	high_half), nibble);
+			__m256i		found = _mm256_shuffle_epi8(table, halves);
+
+			even_sums = _mm256_add_epi16(even_sums, _mm256_and_si256(found, even));
+			odd_sums = _mm256_add_epi16(odd_sums, _mm256_srli_epi16(found, 8));
+		}
+		_mm256_storeu_si256((__m256i *) parts, even_sums);
+		_mm256_storeu_si256((__m256i *) (parts + ROWS), odd_sums);
+		for (int k = 0; k < ROWS; k++)
+		{
+			const uint16 *part = parts + (k % 2) * ROWS + k / 2;
+
+			sums[k] += (uint32) part[0] + part[ROWS / 2];
+		}
+	}
+}
+
+AVX2 static void
+avx2_product_keys_4(const OmenProductQuery *q, const uint8 *tables, uint32 n_bytes, int n,
+					const uint8 *const *records, float *out)
+{
+	for (int i = 0; i < n; i += ROWS)
+	{
+		int			n_rows = Min(n - i, ROWS);
+		const uint8 *rows[ROWS];
+		uint32		sums[ROWS];
+
+		if (n_rows < ROWS / 4)
+		{
+			scalar_product_keys_4(q, tables, n_bytes, n_rows, records + i, out + i);
+			continue;
+		}
+		for (int k = 0; k < ROWS; k++)
+			rows[k] = records[i + Min(k, n_rows - 1)];
+		avx2_product_sums(tables, n_bytes, rows, sums);
+		for (int k = 0; k < n_rows; k++)
+			out[i + k] = product_key(q, sums[k]);
+	}
+}
+
+const OmenSketchKernels omen_sketch_kernels_avx2 = {
+	.low_bit_keys = avx2_low_bit_keys,
+	.product_keys_8 = scalar_product_keys_8,
+	.product_keys_4 = avx2_product_keys_4,
+	.entries_l2 = avx2_entries_l2,
+	.entries_ip = avx2_entries_ip,
+	.hadamard = scalar_hadamard
+};
 
 #undef BYTES
 #define BYTES 64
@@ -233,7 +451,17 @@ avx512_low_bit_dot4(const uint8 *const *records, const int8 *planes, uint32 n_by
 													 _mm256_extracti128_si256(halves[0], 1)));
 }
 
-DEFINE_LOW_BIT_KEYS(AVX512, avx512);
+DEFINE_LOW_BIT_KEYS(AVX512, avx512)
+DEFINE_ENTRIES(AVX512, avx512, Entries16)
+
+const OmenSketchKernels omen_sketch_kernels_avx512 = {
+	.low_bit_keys = avx512_low_bit_keys,
+	.product_keys_8 = scalar_product_keys_8,
+	.product_keys_4 = avx2_product_keys_4,
+	.entries_l2 = avx512_entries_l2,
+	.entries_ip = avx512_entries_ip,
+	.hadamard = scalar_hadamard
+};
 
 #undef BYTES
 
@@ -289,7 +517,16 @@ prefix##_low_bit_dot4(const uint8 *const *records, const int8 *planes, uint32 n_
 }
 
 DEFINE_NEON_DOT4( /* everywhere */ , neon)
-DEFINE_LOW_BIT_KEYS( /* everywhere */ , neon);
+DEFINE_LOW_BIT_KEYS( /* everywhere */ , neon)
+
+const OmenSketchKernels omen_sketch_kernels_neon = {
+	.low_bit_keys = neon_low_bit_keys,
+	.product_keys_8 = scalar_product_keys_8,
+	.product_keys_4 = scalar_product_keys_4,
+	.entries_l2 = scalar_entries_l2,
+	.entries_ip = scalar_entries_ip,
+	.hadamard = scalar_hadamard
+};
 
 #ifdef OMEN_HAVE_NEON_DOT_KERNELS
 
@@ -302,7 +539,16 @@ neon_dot_add_products(int32x4_t sum, int8x16_t levels, int8x16_t query)
 }
 
 DEFINE_NEON_DOT4(NEON_DOT, neon_dot)
-DEFINE_LOW_BIT_KEYS(NEON_DOT, neon_dot);
+DEFINE_LOW_BIT_KEYS(NEON_DOT, neon_dot)
+
+const OmenSketchKernels omen_sketch_kernels_neon_dot = {
+	.low_bit_keys = neon_dot_low_bit_keys,
+	.product_keys_8 = scalar_product_keys_8,
+	.product_keys_4 = scalar_product_keys_4,
+	.entries_l2 = scalar_entries_l2,
+	.entries_ip = scalar_entries_ip,
+	.hadamard = scalar_hadamard
+};
 
 #endif							/* OMEN_HAVE_NEON_DOT_KERNELS */
 

@@ -44,6 +44,13 @@ typedef struct OmenLowBitQuery
 	uint32		add_sign;		/* OMEN_FACTOR_SIGN if add is signed, else 0 */
 } OmenLowBitQuery;
 
+/* Keys of records of codebook entries: base + scale * what the tables have for the entries. */
+typedef struct OmenProductQuery
+{
+	double		base;
+	double		scale;
+} OmenProductQuery;
+
 typedef struct OmenSketchKernels
 {
 	/*
@@ -53,6 +60,30 @@ typedef struct OmenSketchKernels
 	 */
 	void		(*low_bit_keys) (const OmenLowBitQuery *query, const int8 *planes, uint32 n_bytes,
 								 uint32 bits, int n, const uint8 *const *records, float *out);
+
+	/*
+	 * Keys of n records, whose bytes each name an entry of 256: number j one in tables[256 * j ..].
+	 */
+	void		(*product_keys_8) (const OmenProductQuery *query, const uint8 *tables,
+								   uint32 n_bytes, int n, const uint8 *const *records, float *out);
+	/*
+	 * The same of 16 entries, two in a byte: the low half of number j names one in
+	 * tables[32 * j ..], the high half one in the 16 after these.  Tables are aligned to 64 bytes.
+	 */
+	void		(*product_keys_4) (const OmenProductQuery *query, const uint8 *tables,
+								   uint32 n_bytes, int n, const uint8 *const *records, float *out);
+
+	/*
+	 * From a vector of n components to each of n_entries, a multiple of 16, of a codebook: the sum of
+	 * squared differences, or the inner product.  Component i of entry k is entries[i * n_entries + k].
+	 */
+	void		(*entries_l2) (const float *x, uint32 n, const float *entries, uint32 n_entries,
+							   float *out);
+	void		(*entries_ip) (const float *x, uint32 n, const float *entries, uint32 n_entries,
+							   float *out);
+
+	/* Sums and differences of n = 2^k floats: a Hadamard transform, its rows not normalised. */
+	void		(*hadamard) (float *x, uint32 n);
 } OmenSketchKernels;
 
 extern const OmenSketchKernels omen_sketch_kernels_scalar;

@@ -18,6 +18,8 @@
 
 #include <math.h>
 
+#include "src/kernels/kernels.h"
+
 #define N_ROUNDS 3				/* two leave structure in: measurably worse than a random rotation */
 
 /* 64 random bits from a number (splitmix64). */
@@ -44,26 +46,6 @@ flip_signs(float *x, uint32 n, uint64 round, float scale)
 	}
 }
 
-/* n, a power of two, sums and differences; the norm grows by the root of n. */
-static void
-hadamard(float *x, uint32 n)
-{
-	for (uint32 half = 1; half < n; half *= 2)
-	{
-		for (uint32 from = 0; from < n; from += 2 * half)
-		{
-			for (uint32 i = from; i < from + half; i++)
-			{
-				float		a = x[i];
-				float		b = x[i + half];
-
-				x[i] = a + b;
-				x[i + half] = a - b;
-			}
-		}
-	}
-}
-
 void
 omen_rotate(float *x, uint32 n)
 {
@@ -76,11 +58,11 @@ omen_rotate(float *x, uint32 n)
 	for (int round = 0; round < N_ROUNDS; round++)
 	{
 		flip_signs(x, size, 2 * round, scale);
-		hadamard(x, size);
+		omen_kernels->sketch->hadamard(x, size);
 		if (size < n)
 		{
 			flip_signs(x + n - size, size, 2 * round + 1, scale);
-			hadamard(x + n - size, size);
+			omen_kernels->sketch->hadamard(x + n - size, size);
 		}
 	}
 }

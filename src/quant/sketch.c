@@ -26,7 +26,7 @@ omen_sketch_admits(OmenSketchKind kind, OmenMetric metric, uint32 dims, uint32 b
 		case OMEN_SKETCH_BINARY:
 			return bits == 1 && subvectors == 0;
 		case OMEN_SKETCH_PRODUCT:
-			return false;		/* not yet */
+			return (bits == 4 || bits == 8) && subvectors >= 1 && subvectors <= dims;
 	}
 	return false;
 }
@@ -49,8 +49,10 @@ omen_sketch_init(OmenSketch *sketch, OmenSketchKind kind, OmenMetric metric, uin
 		case OMEN_SKETCH_BINARY:
 			omen_sketch_low_bit_init(sketch);
 			break;
-		case OMEN_SKETCH_NONE:
 		case OMEN_SKETCH_PRODUCT:
+			omen_sketch_product_init(sketch);
+			break;
+		case OMEN_SKETCH_NONE:
 			Assert(false);
 			break;
 	}
