@@ -484,7 +484,8 @@ omen_search_begin(OmenSearch *search, OmenNodeSource *source, uint32 ef,
 	search->bound_bits = omen_packed_key_bits(bound);
 	search_set_width(search, ef);
 
-	while (places < SEEN_MAX_FIRST_PLACES && places / SEEN_PLACES_PER_EF < search->ef)
+	/* with a bound from elsewhere it is likely to be a short search */
+	while (bound == INFINITY && places < SEEN_MAX_FIRST_PLACES && places / SEEN_PLACES_PER_EF < search->ef)
 		places *= 2;
 	seen_reset(search, places);
 }
