@@ -107,7 +107,7 @@ foreach my $option (@options)
 		like($wrong, qr/invalid value for boolean option "$option": 2/, "option $option is on or off");
 		next;
 	}
-	if ($prose =~ /^\| `$option` \| [a-z]+ \| ([a-z]+(?:, [a-z]+)*) \|/m)
+	if ($prose =~ /^\| `$option` \| [a-z_]+ \| ([a-z_]+(?:, [a-z_]+)*) \|/m)
 	{
 		my $values = join '|', split /, /, $1;
 		my (undef, undef, $wrong) = $node->psql('postgres',

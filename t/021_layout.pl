@@ -67,11 +67,11 @@ my @stats = split /,/, $node->safe_psql('postgres', q{
 is(scalar(@stats), 24, 'curve: all of it');
 is(scalar(grep { abs($curve[$_] - $stats[$_]) > 0.01 } 0 .. 23), 0, 'curve: as omenvec_index_stats() has it');
 
-# ranges of columns, first block and length: codes, nodes, TIDs, dead, centres, samples, bytes, terms, finer codes
-my @columns = unpack "\@@{[ $segment + 104 ]} L20", $bytes;
+# ranges of columns, first block and length: codes, nodes, TIDs, dead, centres, samples, bytes, terms, finer codes, attributes, sketches
+my @columns = unpack "\@@{[ $segment + 104 ]} L22", $bytes;
 my ($first, $next) = (0, 0);
 
-foreach my $column (0 .. 9)
+foreach my $column (0 .. 10)
 {
 	my ($from, $n) = @columns[ 2 * $column, 2 * $column + 1 ];
 
@@ -79,7 +79,8 @@ foreach my $column (0 .. 9)
 	$next += $n;
 }
 is($next, $n_blocks - 1, 'columns: all blocks');
-is_deeply([ unpack "\@@{[ $segment + 104 + 80 ]} L2", $bytes ], [ 1, $n_blocks - 1 ], 'run');
+is_deeply([ unpack "\@@{[ $segment + 104 + 88 ]} L2", $bytes ], [ 1, $n_blocks - 1 ], 'run');
+is_deeply([ unpack "\@@{[ $segment + 104 + 88 + 64 ]} C2 S2 C2", $bytes ], [ (0) x 6 ], 'sketches: none');
 
 # the first page of codes: stamp and trailer
 my $page = 8192;

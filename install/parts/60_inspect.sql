@@ -13,6 +13,7 @@ CREATE FUNCTION omenvec_index_stats(
 	OUT mean_degree double precision,
 	OUT codes_bytes bigint,
 	OUT refine_bytes bigint,
+	OUT sketches_bytes bigint,
 	OUT nodes_bytes bigint,
 	OUT tids_bytes bigint,
 	OUT dead_bytes bigint,

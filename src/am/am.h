@@ -34,6 +34,8 @@ typedef struct OmenOptions
 	int			refine;			/* OmenRefineKind */
 	int			group_by;		/* number of a key column; 0: none */
 	int			quantization;	/* OmenQuantization */
+	int			bits;			/* of sketches; 0: as is usual for the kind */
+	int			subvectors;		/* of product sketches; 0: chosen by the dimensions */
 } OmenOptions;
 
 /* Values of the option quantization. */
@@ -41,7 +43,10 @@ typedef enum OmenQuantization
 {
 	OMEN_QUANTIZATION_NONE,
 	OMEN_QUANTIZATION_HALF,
-	OMEN_QUANTIZATION_SCALAR
+	OMEN_QUANTIZATION_SCALAR,
+	OMEN_QUANTIZATION_LOW_BIT,	/* 8-bit codes, and sketches; so are the others */
+	OMEN_QUANTIZATION_BINARY,
+	OMEN_QUANTIZATION_PRODUCT
 } OmenQuantization;
 
 #define OMEN_AUTO 0				/* value of m or ef_construction: chosen by the build */
@@ -54,6 +59,7 @@ typedef enum OmenQuantization
 #define OMEN_MAX_MERGE_FACTOR 100
 #define OMEN_BASE_EF_SEARCH 40	/* where there is no calibration */
 #define OMEN_MAX_EF_SEARCH 100000
+#define OMEN_MAX_SKETCH_BITS 8
 
 /* Values of omenhnsw.iterative_scan. */
 #define OMEN_ITERATIVE_OFF 0
@@ -70,6 +76,7 @@ extern int	omen_am_ef_search;	/* 0: by calibration */
 extern double omen_am_recall_target;
 extern int	omen_am_iterative_scan;
 extern int	omen_am_max_scan_tuples;
+extern double omen_am_oversampling;
 extern int	omen_am_filter_strategy;
 extern int	omen_am_build_shared_memory;
 extern int	omen_am_max_maintenance_workers;
@@ -86,6 +93,7 @@ extern bool omen_am_graph_options_are_auto(Relation index);
 extern OmenRefineKind omen_am_option_refine(Relation index);
 extern int	omen_am_option_group_by(Relation index);
 extern OmenQuantization omen_am_option_quantization(Relation index);
+extern void omen_am_option_sketches(Relation index, uint32 dims, OmenStoredSketches *sketches);
 
 /* Candidates that a search keeps, a tail gives: the setting, or what is usual. */
 static inline uint32

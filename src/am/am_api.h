@@ -24,8 +24,13 @@ extern double omen_am_segment_beams(const OmenSegment *segment, uint32 ef[OMEN_C
 /* The same, on average. */
 extern uint32 omen_am_segment_ef(const OmenSegment *segment);
 
-/* Values of the options refine and quantization, for an OmenRefineKind and an OmenCodeKind of a page. */
+/* Value of the option refine, for an OmenRefineKind of a page. */
 extern const char *omen_am_refine_name(uint8 refine);
-extern const char *omen_am_quantization_name(uint16 code_kind);
+
+/* Value of the option quantization, for an OmenCodeKind and an OmenSketchKind of a page. */
+extern const char *omen_am_quantization_name(uint16 code_kind, uint8 sketch_kind);
+
+/* Does a segment name sketches that there can be, with the size that they have? */
+extern bool omen_am_sketches_are_sane(const OmenMeta *meta, const OmenSegment *segment);
 
 #endif							/* OMEN_AM_API_H */

@@ -126,7 +126,7 @@ segment_limit(const BuildState *state)
 {
 	size_t		memory = (size_t) maintenance_work_mem * 1024;
 	OmenSegmentLimit limit = {
-		.row_bytes = omen_builder_row_bytes(state->meta, &state->encoder.codec),
+		.row_bytes = omen_builder_row_bytes(state->index, state->meta, &state->encoder.codec),
 		.max_bytes = memory - Min(memory / 8, OVERHEAD_BYTES),
 		.min_rows = MIN_SEGMENT_ROWS,
 		.min_last_block = state->n_blocks / MAX_BUILD_SEGMENTS,
@@ -174,7 +174,7 @@ write_segment(BuildState *state)
 		omen_segment_publish(state->index, segment_id, NULL, 0);
 	else if (leads)
 		elog(ERROR, "directory of a new index is full");
-	builder->collector.limit.row_bytes = omen_builder_row_bytes(state->meta, &state->encoder.codec);
+	builder->collector.limit.row_bytes = omen_builder_row_bytes(state->index, state->meta, &state->encoder.codec);
 	builder->collector.limit.min_last_block = rows->last_block + state->n_blocks / MAX_BUILD_SEGMENTS;
 }
 

@@ -12,6 +12,8 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
+#include "src/am/am_api.h"
+#include "src/quant/sketch.h"
 #include "src/types/halfvec.h"
 #include "src/types/sparsevec.h"
 #include "src/types/vector.h"
@@ -226,7 +228,9 @@ code_kind_option(Relation index, const OmenOpclass *opclass)
 				 errhint("Leave option \"quantization\" out.")));
 	if (quantization == OMEN_QUANTIZATION_NONE && opclass->kind == OMEN_KIND_VECTOR)
 		return OMEN_CODE_FLOAT;
-	return OMEN_CODE_HALF;
+	if (quantization == OMEN_QUANTIZATION_NONE || quantization == OMEN_QUANTIZATION_HALF)
+		return OMEN_CODE_HALF;
+	return opclass->code_kind;	/* which sketches are made from */
 }
 
 /* Is this a kind of code that the option can have asked for? */
@@ -274,6 +278,24 @@ group_option(Relation index)
 	return group_by > 0 ? group_by - 1 : 0;
 }
 
+/* Sketches are for vectors of numbers, and for distances that an angle and two lengths tell. */
+static void
+check_sketch_option(Relation index, const OmenOpclass *opclass, uint32 dims)
+{
+	OmenStoredSketches wanted;
+
+	omen_am_option_sketches(index, dims, &wanted);
+	if (wanted.kind == OMEN_SKETCH_NONE)
+		return;
+	if (!omen_sketch_admits(wanted.kind, opclass->metric, dims, wanted.bits, wanted.subvectors))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" cannot have quantization \"%s\"", RelationGetRelationName(index),
+						omen_am_quantization_name(opclass->code_kind, wanted.kind)),
+				 errdetail("It is for L2 distance, inner product and cosine distance."),
+				 errhint("Use an operator class of one of these, or quantization \"scalar\".")));
+}
+
 /* The codec that a metapage, which has been checked, names. */
 void
 omen_am_codec(OmenCodec *codec, const OmenMeta *meta)
@@ -300,6 +322,7 @@ omen_am_describe(Relation index, OmenMeta *meta)
 	meta->metric = opclass->metric;
 	meta->code_kind = code_kind_option(index, opclass);
 	meta->refine = refine_option(index, meta->code_kind);
+	check_sketch_option(index, opclass, meta->dims);
 	omen_am_graph_options(index, &meta->m, &meta->ef_construction);
 
 	omen_am_codec(&codec, meta);

@@ -10,12 +10,14 @@
 #include "src/am/am.h"
 #include "src/am/am_api.h"
 #include "src/graph/graph_params.h"
+#include "src/quant/sketch.h"
 
 #include "access/reloptions.h"
 #include "utils/guc.h"
 
 int			omen_am_ef_search = 0;
 double		omen_am_recall_target = 0.97;
+double		omen_am_oversampling = 0;
 int			omen_am_iterative_scan = OMEN_ITERATIVE_RELAXED;
 int			omen_am_max_scan_tuples = -1;
 int			omen_am_filter_strategy = OMEN_FILTER_AUTO;
@@ -48,6 +50,9 @@ static relopt_enum_elt_def quantization_values[] = {
 	{"none", OMEN_QUANTIZATION_NONE},
 	{"half", OMEN_QUANTIZATION_HALF},
 	{"scalar", OMEN_QUANTIZATION_SCALAR},
+	{"low_bit", OMEN_QUANTIZATION_LOW_BIT},
+	{"binary", OMEN_QUANTIZATION_BINARY},
+	{"product", OMEN_QUANTIZATION_PRODUCT},
 	{(const char *) NULL}
 };
 
@@ -76,8 +81,12 @@ omen_am_init(void)
 					  0, 0, INDEX_MAX_KEYS, AccessExclusiveLock);
 	add_enum_reloption(omen_relopt_kind, "quantization", "What stands for a vector in the index",
 					   quantization_values, OMEN_QUANTIZATION_SCALAR,
-					   "Valid values are \"none\", \"half\" and \"scalar\".",
-					   AccessExclusiveLock);
+					   "Valid values are \"none\", \"half\", \"scalar\", \"low_bit\", \"binary\" and \"product\".",
+					   ShareUpdateExclusiveLock);
+	add_int_reloption(omen_relopt_kind, "bits", "Bits of a component, or of a sub-vector, in sketches; 0 for the usual number",
+					  OMEN_AUTO, OMEN_AUTO, OMEN_MAX_SKETCH_BITS, ShareUpdateExclusiveLock);
+	add_int_reloption(omen_relopt_kind, "subvectors", "Parts of a vector in product sketches; 0 for as many as the dimensions need",
+					  OMEN_AUTO, OMEN_AUTO, OMEN_MAX_DIMS, ShareUpdateExclusiveLock);
 
 	DefineCustomIntVariable("omenvec.max_maintenance_workers",
 							"Background workers that may maintain indexes at the same time, in all databases.",
@@ -100,6 +109,14 @@ omen_am_init(void)
 							 "Has no effect if \"omenhnsw.ef_search\" is not 0.",
 							 &omen_am_recall_target,
 							 0.97, 0.5, 0.999,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+
+	DefineCustomRealVariable("omenhnsw.oversampling",
+							 "Candidates that a search of sketches keeps, to compare their codes, for each that it would keep otherwise.",
+							 "0 means as many as calibration counts on. More find more of the true neighbours and take longer. "
+							 "Has no effect where the option quantization makes no sketches.",
+							 &omen_am_oversampling,
+							 0, 0, 100,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 
 	DefineCustomEnumVariable("omenhnsw.iterative_scan",
@@ -163,6 +180,41 @@ check_range(const char *name, int value, int least, int most)
 						   least, most)));
 }
 
+/* An option is for one kind of quantization. */
+static void
+check_belongs(const OmenOptions *options, const char *name, int value, bool belongs, const char *to)
+{
+	if (value != OMEN_AUTO && !belongs)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" is for quantization %s", name, to),
+				 errdetail("Option \"quantization\" is \"%s\".",
+						   value_name(quantization_values, options->quantization)),
+				 errhint("Leave it out, or change \"quantization\" with it.")));
+}
+
+/* Which sketches the options ask for, of a vector with enough dimensions. */
+static void
+check_sketches(const OmenOptions *options)
+{
+	bool		low_bit = options->quantization == OMEN_QUANTIZATION_LOW_BIT;
+	bool		product = options->quantization == OMEN_QUANTIZATION_PRODUCT;
+	int			bits = options->bits;
+
+	check_belongs(options, "bits", bits, low_bit || product, "\"low_bit\" or \"product\"");
+	check_belongs(options, "subvectors", options->subvectors, product, "\"product\"");
+	if (bits != OMEN_AUTO && low_bit && bits != 1 && bits != 2 && bits != 4)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value %d out of bounds for option \"%s\"", bits, "bits"),
+				 errdetail("With quantization \"low_bit\", valid values are \"1\", \"2\" and \"4\".")));
+	if (bits != OMEN_AUTO && product && bits != 4 && bits != 8)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value %d out of bounds for option \"%s\"", bits, "bits"),
+				 errdetail("With quantization \"product\", valid values are \"4\" and \"8\".")));
+}
+
 /* What a table of single options cannot say. */
 static void
 check_options(const OmenOptions *options)
@@ -182,13 +234,15 @@ check_options(const OmenOptions *options)
 				 errmsg("value %d out of bounds for option \"%s\"", options->group_by, "group_by"),
 				 errdetail("The first key column is the vector; rows are grouped by one of the attributes after it."),
 				 errhint("Number 2 is the first attribute, 0 groups by none.")));
-	if (options->refine != OMEN_REFINE_NONE && options->quantization != OMEN_QUANTIZATION_SCALAR)
+	if (options->refine != OMEN_REFINE_NONE &&
+		(options->quantization == OMEN_QUANTIZATION_NONE || options->quantization == OMEN_QUANTIZATION_HALF))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"refine\" is for quantization \"scalar\""),
+				 errmsg("option \"refine\" is for 8-bit codes"),
 				 errdetail("Option \"quantization\" is \"%s\".",
 						   value_name(quantization_values, options->quantization)),
 				 errhint("Leave one of them out.")));
+	check_sketches(options);
 }
 
 /* validate: CREATE INDEX and ALTER INDEX … SET; not when a relation is opened. */
@@ -203,7 +257,9 @@ omen_am_options(Datum reloptions, bool validate)
 		{"merge_factor", RELOPT_TYPE_INT, offsetof(OmenOptions, merge_factor)},
 		{"refine", RELOPT_TYPE_ENUM, offsetof(OmenOptions, refine)},
 		{"group_by", RELOPT_TYPE_INT, offsetof(OmenOptions, group_by)},
-		{"quantization", RELOPT_TYPE_ENUM, offsetof(OmenOptions, quantization)}
+		{"quantization", RELOPT_TYPE_ENUM, offsetof(OmenOptions, quantization)},
+		{"bits", RELOPT_TYPE_INT, offsetof(OmenOptions, bits)},
+		{"subvectors", RELOPT_TYPE_INT, offsetof(OmenOptions, subvectors)}
 	};
 	bytea	   *options = (bytea *) build_reloptions(reloptions, validate, omen_relopt_kind,
 													 sizeof(OmenOptions), parse_options,
@@ -298,18 +354,52 @@ omen_am_option_quantization(Relation index)
 	return options ? (OmenQuantization) options->quantization : OMEN_QUANTIZATION_SCALAR;
 }
 
-/* The option's value for a kind of code that stands in a page. */
+/* The option's value for a kind of code and a kind of sketches that stand in a page. */
 const char *
-omen_am_quantization_name(uint16 code_kind)
+omen_am_quantization_name(uint16 code_kind, uint8 sketch_kind)
 {
-	switch (code_kind)
+	OmenQuantization quantization = OMEN_QUANTIZATION_SCALAR;
+
+	if (sketch_kind == OMEN_SKETCH_LOW_BIT)
+		quantization = OMEN_QUANTIZATION_LOW_BIT;
+	else if (sketch_kind == OMEN_SKETCH_BINARY)
+		quantization = OMEN_QUANTIZATION_BINARY;
+	else if (sketch_kind == OMEN_SKETCH_PRODUCT)
+		quantization = OMEN_QUANTIZATION_PRODUCT;
+	else if (code_kind == OMEN_CODE_FLOAT || code_kind == OMEN_CODE_BITS)
+		quantization = OMEN_QUANTIZATION_NONE;
+	else if (code_kind == OMEN_CODE_HALF)
+		quantization = OMEN_QUANTIZATION_HALF;
+	return value_name(quantization_values, quantization);
+}
+
+/* Sub-vectors of so many components, unless the option says it. */
+#define USUAL_SUBVECTOR_DIMS 4
+
+/* What sketches segments are to have: all zero for none; n_bytes is left at 0. */
+void
+omen_am_option_sketches(Relation index, uint32 dims, OmenStoredSketches *sketches)
+{
+	const OmenOptions *options = (const OmenOptions *) index->rd_options;
+
+	memset(sketches, 0, sizeof(*sketches));
+	switch (omen_am_option_quantization(index))
 	{
-		case OMEN_CODE_FLOAT:
-		case OMEN_CODE_BITS:
-			return value_name(quantization_values, OMEN_QUANTIZATION_NONE);
-		case OMEN_CODE_HALF:
-			return value_name(quantization_values, OMEN_QUANTIZATION_HALF);
+		case OMEN_QUANTIZATION_LOW_BIT:
+			sketches->kind = OMEN_SKETCH_LOW_BIT;
+			sketches->bits = options->bits != OMEN_AUTO ? options->bits : 1;
+			break;
+		case OMEN_QUANTIZATION_BINARY:
+			sketches->kind = OMEN_SKETCH_BINARY;
+			sketches->bits = 1;
+			break;
+		case OMEN_QUANTIZATION_PRODUCT:
+			sketches->kind = OMEN_SKETCH_PRODUCT;
+			sketches->bits = options->bits != OMEN_AUTO ? options->bits : 8;
+			sketches->subvectors = options->subvectors != OMEN_AUTO ? Min(options->subvectors, dims) :
+				(dims + USUAL_SUBVECTOR_DIMS - 1) / USUAL_SUBVECTOR_DIMS;
+			break;
 		default:
-			return value_name(quantization_values, OMEN_QUANTIZATION_SCALAR);
+			break;
 	}
 }

@@ -331,6 +331,7 @@ open_sources(IndexScanDesc scan, OmenScan *state)
 	const OmenSegment *tails[OMEN_MAX_SEGMENTS];
 	const OmenQuery *query = state->query_class == OMEN_VALUE_CODED ? state->query : NULL;
 	const OmenCodec *codec = &state->encoder.codec;
+	const float *vector = query ? state->encoder.value : NULL;
 	Relation	index = scan->indexRelation;
 
 	state->n_segments = 0;
@@ -359,7 +360,7 @@ open_sources(IndexScanDesc scan, OmenScan *state)
 		if (state->searches[i] == NULL)
 			state->searches[i] = omen_search_create(&state->host);
 		omen_scan_segment_open(&state->segments[i], index, state->meta, sealed[i], codec,
-							   query, state->filter, &state->reader, &state->bytes_reader, state->searches[i]);
+							   query, vector, state->filter, &state->reader, &state->bytes_reader, state->searches[i]);
 	}
 }
 
@@ -453,7 +454,8 @@ add_candidates(OmenScan *state, int i, const OmenCandidate *candidates, int n)
 /*
  * A segment's share of a round; returns the bound for the segments after it.
  * What is beyond the bound is parked: it cannot leave in this round, so that
- * it needs no bound of its distance yet.
+ * it needs no bound of its distance yet.  So is what a search has found by
+ * sketches beyond the horizon, which is most of it.
  */
 static float
 collect_segment(OmenScan *state, int i, float bound)
@@ -461,6 +463,7 @@ collect_segment(OmenScan *state, int i, float bound)
 	OmenPool   *parked = &state->parked[i];
 	const OmenCandidate *candidates;
 	float		horizon;
+	float		limit;
 	float		worst;
 	int			n;
 	int			n_within;
@@ -470,12 +473,16 @@ collect_segment(OmenScan *state, int i, float bound)
 	state->horizon = Min(state->horizon, horizon);
 
 	n = omen_scan_segment_next(&state->segments[i], bound, &candidates, &horizon);
-	for (n_within = 0; n_within < n && candidates[n_within].key <= bound; n_within++)
-		 /* they come nearest first where any is beyond the bound */ ;
+	limit = state->segments[i].oversampling > 1 && omen_am_iterative_scan != OMEN_ITERATIVE_OFF ?
+		Min(bound, horizon) : bound;
+	for (n_within = 0; n_within < n && candidates[n_within].key <= limit; n_within++)
+		 /* they come nearest first where any is beyond the limit */ ;
 	worst = add_candidates(state, i, candidates, n_within);
 	for (int c = n_within; c < n; c++)
 		omen_pool_add(parked, candidates[c].key, candidates[c].node);
 	state->horizon = Min(state->horizon, horizon);
+	if (n_within < n && limit < bound && (uint32) n >= state->segments[i].ef)
+		return Min(bound, candidates[state->segments[i].ef - 1].key);
 	return (uint32) n_within >= state->segments[i].ef ? Min(bound, worst) : bound;
 }
 

@@ -727,7 +727,12 @@ omen_merge_source_carry(OmenMergeSource *source, OmenSegmentBuilder *builder)
 	memcpy(builder->rows.tids, tids.tids, carried->n_nodes * sizeof(ItemPointerData));
 	omen_host_release(tids.tids);
 
-	records = (OmenRecords) {codec, carried->n_nodes, builder->rows.factors, builder->rows.codes};
+	records = (OmenRecords) {
+		.codec = codec,
+		.n = carried->n_nodes,
+		.factors = builder->rows.factors,
+		.codes = builder->rows.codes
+	};
 	if (codec->variable)
 		carry_bytes(source, &segment, context, carried);
 	carry_codes(source, &segment, carried, &records, builder->rows.refines);

@@ -15,6 +15,7 @@
 #include "src/am/am_api.h"
 
 #include <float.h>
+#include <math.h>
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -24,7 +25,7 @@
 void
 omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *meta,
 					   const OmenSegment *segment, const OmenCodec *codec,
-					   const OmenQuery *query, OmenFilter *filter, OmenReader *reader,
+					   const OmenQuery *query, const float *vector, OmenFilter *filter, OmenReader *reader,
 					   OmenReader *bytes_reader, OmenSearch *search)
 {
 	memset(scan, 0, sizeof(*scan));
@@ -42,6 +43,7 @@ omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *me
 		scan->usual_ef += scan->class_ef[class];
 	scan->usual_ef = Max(scan->usual_ef / OMEN_CURVE_CLASSES, 1);
 	scan->share = scan->near_share = 1;
+	scan->oversampling = 1;
 	omen_column_view(&scan->codes, index, meta, segment, OMEN_COLUMN_CODES);
 	omen_column_view(&scan->nodes, index, meta, segment, OMEN_COLUMN_NODES);
 	omen_column_view(&scan->tids, index, meta, segment, OMEN_COLUMN_TIDS);
@@ -51,6 +53,9 @@ omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *me
 	omen_column_view(&scan->bytes, index, meta, segment, OMEN_COLUMN_BYTES);
 	omen_column_view(&scan->terms, index, meta, segment, OMEN_COLUMN_TERMS);
 	omen_column_view(&scan->refines, index, meta, segment, OMEN_COLUMN_REFINE);
+	/* where a filter leaves few nodes, there is not enough to choose from */
+	if (filter == NULL && query != NULL)
+		omen_scan_open_sketches(scan, index, meta, vector);
 	if (filter)
 	{
 		scan->filter = palloc(sizeof(OmenSegmentFilter));
@@ -149,7 +154,7 @@ static uint32
 beam_of(const OmenScanSegment *scan, OmenScanWay way)
 {
 	if (scan->filter == NULL)
-		return scan->ef;
+		return (uint32) Min(scan->ef * scan->oversampling, OMEN_MAX_ROUND);
 	return (uint32) Min(omen_scan_beam(scan, way, scan->ef), OMEN_MAX_ROUND);
 }
 
@@ -183,10 +188,31 @@ next_width(const OmenScanSegment *scan)
 	return scan->class_ef[0];
 }
 
+/* Starting points are chosen by codes, but a search of sketches goes by these from the start. */
+static void
+seed_by_sketches(OmenScanSegment *scan)
+{
+	uint32		nodes[OMEN_SCAN_SEEDS];
+	float		keys[OMEN_SCAN_SEEDS];
+	OmenCandidate seeds[OMEN_SCAN_SEEDS];
+
+	for (int i = 0; i < scan->n_seeds; i++)
+		nodes[i] = scan->seeds[i].node;
+	omen_scan_sketch_keys(scan, nodes, scan->n_seeds, keys);
+	for (int i = 0; i < scan->n_seeds; i++)
+	{
+		seeds[i].key = keys[i];
+		seeds[i].node = nodes[i];
+	}
+	omen_search_seed(scan->search, seeds, scan->n_seeds);
+}
+
 static void
 begin_search(OmenScanSegment *scan, OmenScanWay way, float bound)
 {
 	omen_scan_find_seeds(scan);
+	if (omen_scan_is_sketched(scan))
+		omen_scan_prepare_sketches(scan);
 	scan->source = omen_scan_node_source(scan, way == OMEN_WAY_WALK);
 	scan->excluded = returned_bitmap(scan);
 	if (scan->filter)
@@ -194,6 +220,8 @@ begin_search(OmenScanSegment *scan, OmenScanWay way, float bound)
 	omen_search_begin(scan->search, &scan->source, beam_of(scan, way), bound, true);
 	if (way == OMEN_WAY_WALK)
 		omen_scan_seed_walk(scan);
+	else if (omen_scan_is_sketched(scan))
+		seed_by_sketches(scan);
 	else
 		omen_search_seed(scan->search, scan->seeds, scan->n_seeds);
 	scan->begun = true;
@@ -244,6 +272,9 @@ fill_up(OmenScanSegment *scan)
 static int
 search_next(OmenScanSegment *scan, OmenScanWay way, float bound, const OmenCandidate **found)
 {
+	/* an estimate says too little of which side of the bound a node is on */
+	if (omen_scan_is_sketched(scan))
+		bound = INFINITY;
 	if (!scan->begun || scan->search_way != way)
 	{
 		begin_search(scan, way, bound);
@@ -259,19 +290,35 @@ search_next(OmenScanSegment *scan, OmenScanWay way, float bound, const OmenCandi
 	return omen_search_results(scan->search, found);
 }
 
+/* Room for candidates that are kept. */
+static void
+reserve_kept(OmenScanSegment *scan, int n)
+{
+	if (scan->kept_capacity >= (uint32) n)
+		return;
+	if (scan->kept)
+		pfree(scan->kept);
+	scan->kept = palloc_extended(n * sizeof(OmenCandidate), MCXT_ALLOC_HUGE);
+	scan->kept_capacity = n;
+}
+
+/* What a search of sketches has found, by its codes. */
+static const OmenCandidate *
+rank_anew(OmenScanSegment *scan, const OmenCandidate *found, int n)
+{
+	reserve_kept(scan, n);
+	memcpy(scan->kept, found, n * sizeof(OmenCandidate));
+	omen_scan_rank_anew(scan, scan->kept, n);
+	return scan->kept;
+}
+
 /* Of what a search has found, what passes and has not been returned. */
 static int
 keep_passing(OmenScanSegment *scan, const OmenCandidate *found, int n_found)
 {
 	int			n = 0;
 
-	if (scan->kept_capacity < (uint32) n_found)
-	{
-		if (scan->kept)
-			pfree(scan->kept);
-		scan->kept = palloc_extended(n_found * sizeof(OmenCandidate), MCXT_ALLOC_HUGE);
-		scan->kept_capacity = n_found;
-	}
+	reserve_kept(scan, n_found);
 	for (int i = 0; i < n_found; i++)
 	{
 		uint32		node = found[i].node;
@@ -286,13 +333,16 @@ keep_passing(OmenScanSegment *scan, const OmenCandidate *found, int n_found)
 }
 
 /*
- * How far the results of a search, nearest first, can be relied on.  Never
+ * How far the results of a search, nearest first, can be relied on: three
+ * quarters of those that a search without oversampling would have given.  Never
  * INFINITY, which keys may be: there may be others.
  */
 static float
-search_horizon(const OmenCandidate *candidates, int n, float bound)
+search_horizon(const OmenScanSegment *scan, const OmenCandidate *candidates, int n, float bound)
 {
-	return Min(Min(candidates[(n * 3 - 1) / 4].key, bound), FLT_MAX);
+	int			n_wanted = Max((int) (n / scan->oversampling), 1);
+
+	return Min(Min(candidates[(n_wanted * 3 - 1) / 4].key, bound), FLT_MAX);
 }
 
 /* Fewer than this share of the candidates wanted: the filter has to do with the place. */
@@ -309,8 +359,10 @@ find_candidates(OmenScanSegment *scan, float bound, const OmenCandidate **candid
 	int			n_found = search_next(scan, way, bound, candidates);
 	int			n = n_found;
 
+	if (n_found > 0 && omen_scan_is_sketched(scan))
+		*candidates = rank_anew(scan, *candidates, n_found);
 	if (n_found > 0)
-		*horizon = search_horizon(*candidates, n_found, bound);
+		*horizon = search_horizon(scan, *candidates, n_found, bound);
 	else
 		scan->ways_failed[way] = true;
 	if (scan->filter && n_found > 0)

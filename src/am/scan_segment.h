@@ -53,6 +53,7 @@ typedef struct OmenScanSegment
 	const OmenSegment *segment;
 	const OmenCodec *codec;
 	const OmenQuery *query;		/* NULL: no distances, any order */
+	const float *vector;		/* the same, if searches are to compare sketches; else NULL */
 	const OmenResident *resident;	/* NULL: read pages */
 	OmenReader *reader;
 	OmenReader *bytes_reader;	/* of BYTES, so that a reference and what it names are pinned together */
@@ -66,6 +67,11 @@ typedef struct OmenScanSegment
 	OmenColumnView bytes;
 	OmenColumnView terms;
 	OmenColumnView refines;
+	OmenColumnView sketches;
+
+	OmenSketch	sketch;			/* of kind NONE: searches compare codes */
+	OmenSketchQuery *sketch_query;	/* made when the first search begins */
+	double		oversampling;	/* candidates that a search keeps for each that is wanted */
 
 	OmenSegmentFilter *filter;	/* NULL: all rows pass */
 	OmenPassSlot *pass_slots;	/* by block number, where there is no copy; NULL: not needed yet */
@@ -86,7 +92,7 @@ typedef struct OmenScanSegment
 	bool		exhaustive;		/* all that is left is in the pool */
 	uint64		n_distances;	/* computed by now */
 	uint64	   *excluded;		/* nodes returned before the search was begun, or NULL */
-	OmenCandidate *kept;		/* results of a search that pass */
+	OmenCandidate *kept;		/* results of a search that pass, by their codes */
 	uint32		kept_capacity;
 	OmenPool	pool;
 	uint32	   *returned;		/* nodes that searches have returned */
@@ -110,7 +116,8 @@ extern double omen_scan_beam(const OmenScanSegment *scan, OmenScanWay way, uint3
 
 extern void omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *meta,
 								   const OmenSegment *segment, const OmenCodec *codec,
-								   const OmenQuery *query, OmenFilter *filter, OmenReader *reader,
+								   const OmenQuery *query, const float *vector, OmenFilter *filter,
+								   OmenReader *reader,
 								   OmenReader *bytes_reader, OmenSearch *search);
 
 /*

@@ -3,8 +3,8 @@
  * scan_segment_internal.h
  *	  What the files of a segment's scan share.
  *
- * scan_source.c reads records and makes them a graph, scan_seeds.c finds where a
- * search begins, scan_segment.c runs the rounds.
+ * scan_source.c reads records and makes them a graph, scan_sketch.c one of their
+ * sketches, scan_seeds.c finds where a search begins, scan_segment.c runs the rounds.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,12 +16,19 @@
 /* Keys computed between two looks at interrupts. */
 #define OMEN_SCAN_KEY_BATCH 64
 
+/* Is there a copy of a column? */
+static inline bool
+omen_scan_has_copy(const OmenScanSegment *scan, OmenColumnId column)
+{
+	return scan->resident && scan->resident->columns[column - 1] != NULL;
+}
+
 /* A record, from the copy if there is one, else from its page. */
 static inline void
 omen_scan_read_record(OmenScanSegment *scan, const OmenColumnView *view, uint32 record,
 					  const void **head, const void **body)
 {
-	if (scan->resident && record < view->n_records)
+	if (omen_scan_has_copy(scan, view->column) && record < view->n_records)
 	{
 		*head = omen_resident_head(scan->resident, view->column, record);
 		*body = omen_resident_body(scan->resident, view->column, record);
@@ -47,6 +54,26 @@ extern void omen_scan_prepare_tests(OmenScanSegment *scan);
 
 /* Has a node a row that passes?  Tests are prepared; pages of the filter stay pinned. */
 extern bool omen_scan_node_passes(OmenScanSegment *scan, uint32 node);
+
+/* ---- scan_sketch.c ---- */
+
+/* Is there a query to compare sketches with? */
+static inline bool
+omen_scan_is_sketched(const OmenScanSegment *scan)
+{
+	return scan->sketch.kind != OMEN_SKETCH_NONE;
+}
+
+extern void omen_scan_open_sketches(OmenScanSegment *scan, Relation index, const OmenMeta *meta,
+									const float *vector);
+
+/* Before a search begins, of sketches; and the keys of nodes in it. */
+extern void omen_scan_prepare_sketches(OmenScanSegment *scan);
+extern void omen_scan_sketch_keys(OmenScanSegment *scan, const uint32 *nodes, int n, float *out);
+extern void omen_scan_prefetch_sketches(OmenScanSegment *scan, const uint32 *nodes, int n);
+
+/* Give candidates, which have estimates, the keys of their codes, and order them by these. */
+extern void omen_scan_rank_anew(OmenScanSegment *scan, OmenCandidate *candidates, int n);
 
 /* ---- scan_seeds.c ---- */
 

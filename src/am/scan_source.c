@@ -237,7 +237,7 @@ omen_scan_column_keys(OmenScanSegment *scan, const OmenColumnView *view,
 	const void *bodies[OMEN_READER_BATCH];
 
 	scan->n_distances += n;
-	if (scan->resident)
+	if (omen_scan_has_copy(scan, view->column))
 	{
 		resident_column_keys(scan, view->column, records, n, out);
 		return;
@@ -408,6 +408,25 @@ static const OmenNodeSource resident_source = {
 	.keys = resident_keys
 };
 
+/* ---- the same by sketches ---- */
+
+static void
+resident_prefetch_sketches(OmenNodeSource *source, const uint32 *nodes, int n)
+{
+	OmenScanSegment *scan = (OmenScanSegment *) source;
+	uint32		upcoming[OMEN_MAX_LINKS];
+	int			n_upcoming = resident_links(source, scan->upcoming, upcoming);
+
+	omen_scan_prefetch_sketches(scan, nodes, n);
+	omen_scan_prefetch_sketches(scan, upcoming, n_upcoming);
+}
+
+static void
+sketch_keys(OmenNodeSource *source, const uint32 *nodes, int n, float *out)
+{
+	omen_scan_sketch_keys((OmenScanSegment *) source, nodes, n, out);
+}
+
 /*
  * A walk's next expansion reads more lists than that of the upcoming node: only
  * what is wanted for certain is asked for ahead.
@@ -417,6 +436,12 @@ omen_scan_node_source(const OmenScanSegment *scan, bool selecting)
 {
 	OmenNodeSource source = scan->resident ? resident_source : page_source;
 
+	if (omen_scan_is_sketched(scan))
+	{
+		source.keys = sketch_keys;
+		if (scan->resident)
+			source.prefetch_codes = resident_prefetch_sketches;
+	}
 	if (!selecting)
 		return source;
 	source.select = source_select;
@@ -431,7 +456,7 @@ omen_scan_node_source(const OmenScanSegment *scan, bool selecting)
 void
 omen_scan_prefetch_codes(OmenScanSegment *scan, const uint32 *nodes, int n)
 {
-	if (scan->resident)
+	if (omen_scan_has_copy(scan, OMEN_COLUMN_CODES))
 		prefetch_codes_of(scan, nodes, n, PREFETCH_MAX_BYTES);
 }
 

@@ -23,6 +23,7 @@
 
 #include "src/am/segment_builder.h"
 #include "src/am/segment_content.h"
+#include "src/am/segment_sketch.h"
 
 #include "src/am/graph_host.h"
 #include "src/filter/attribute_rank.h"
@@ -51,6 +52,7 @@ typedef struct Sealing
 	OmenGraphParams params;
 	OmenFolded	folded;			/* duplicates: the leader's */
 	OmenRouting routing;
+	OmenSketches sketches;		/* (shared) records NULL: none */
 	uint32	   *order;			/* (shared) kept as long as older links are wanted, else NULL */
 	uint32	   *links;			/* (shared) */
 	uint32		n_renewed;		/* for the directory */
@@ -83,11 +85,12 @@ omen_builder_report_phase(OmenSegmentBuilder *builder, OmenBuildPhase phase, uin
  * sorted, or one copy and all that linking takes.
  */
 static size_t
-row_bytes(const OmenCodec *codec, const OmenGraphParams *params)
+row_bytes(const OmenCodec *codec, const OmenSketch *sketch, const OmenGraphParams *params)
 {
 	size_t		row = codec->factor_bytes + codec->code_bytes + codec->refine_bytes + sizeof(ItemPointerData);
 	size_t		gathering = 2 * row + OMEN_GATHER_ROW_BYTES;
-	size_t		linking = row + 2 * params->m * sizeof(uint32) + omen_graph_link_bytes(codec, params);
+	size_t		linking = row + sketch->sketch_bytes + 2 * params->m * sizeof(uint32) +
+		omen_graph_link_bytes(codec, params);
 
 	return Max(gathering, linking);
 }
@@ -102,11 +105,13 @@ attribute_bytes(const OmenMeta *meta)
 }
 
 size_t
-omen_builder_row_bytes(const OmenMeta *meta, const OmenCodec *codec)
+omen_builder_row_bytes(Relation index, const OmenMeta *meta, const OmenCodec *codec)
 {
 	OmenGraphParams params = {.m = meta->m,.ef_construction = meta->ef_construction};
+	OmenSketch	sketch;
 
-	return row_bytes(codec, &params) + attribute_bytes(meta);
+	omen_am_wanted_sketch(&sketch, index, codec);
+	return row_bytes(codec, &sketch, &params) + attribute_bytes(meta);
 }
 
 /*
@@ -124,6 +129,7 @@ omen_builder_create(Relation index, const OmenMeta *meta, const OmenCodec *codec
 	builder->meta = meta;
 	builder->codec = codec;
 	builder->team = team;
+	omen_am_wanted_sketch(&builder->sketch, index, codec);
 	builder->report_progress = report_progress;
 	if (report_progress)
 		team->team.host.tick = host_tick_progress;
@@ -497,7 +503,7 @@ order_nodes(OmenBuildTeam *team, void *arg)
 	const OmenCodec *codec = sealing->builder->codec;
 	const OmenCarried *carried = sealing->builder->carried;
 	uint32		n = sealing->folded.n_nodes;
-	OmenRecords records = {codec, n, rows->factors, rows->codes};
+	OmenRecords records = {.codec = codec,.n = n,.factors = rows->factors,.codes = rows->codes};
 	uint32	   *order = team->team.share(team, (size_t) n * sizeof(uint32));
 
 	if (carried)
@@ -532,12 +538,34 @@ extend_links(OmenBuildTeam *team, Sealing *sealing, const OmenRecords *records)
 		sealing->curve = carried->curve;
 }
 
+static inline bool
+has_sketches(const Sealing *sealing)
+{
+	return sealing->builder->sketch.kind != OMEN_SKETCH_NONE && sealing->folded.n_nodes > 0;
+}
+
+/* The nodes, in their final order, as links and scans compare them. */
+static OmenRecords
+sealed_records(const Sealing *sealing)
+{
+	const OmenRowSet *rows = &sealing->builder->rows;
+	OmenRecords records = {
+		.codec = sealing->builder->codec,
+		.n = sealing->folded.n_nodes,
+		.factors = rows->factors,
+		.codes = rows->codes,
+		.sketches = sealing->sketches.records ? &sealing->sketches : NULL
+	};
+
+	return records;
+}
+
 /* Would the rows gathered be within the limit, if they were linked so? */
 static bool
 params_fit(const OmenSegmentBuilder *builder, const OmenGraphParams *params)
 {
 	const OmenSegmentLimit *limit = &builder->collector.limit;
-	size_t		bytes = row_bytes(builder->codec, params);
+	size_t		bytes = row_bytes(builder->codec, &builder->sketch, params);
 	size_t		more = bytes > limit->row_bytes ? bytes - limit->row_bytes : 0;
 
 	return builder->rows.n_bytes + builder->rows.n * more <= limit->max_bytes;
@@ -564,12 +592,11 @@ choose_params(OmenBuildTeam *team, void *arg)
 {
 	Sealing    *sealing = arg;
 	OmenSegmentBuilder *builder = sealing->builder;
-	OmenRowSet *rows = &builder->rows;
 	OmenGraphParams *chosen = team->team.share(team, sizeof(OmenGraphParams));
 
 	if (omen_team_leads(&team->team))
 	{
-		OmenRecords records = {builder->codec, sealing->folded.n_nodes, rows->factors, rows->codes};
+		OmenRecords records = sealed_records(sealing);
 
 		*chosen = omen_graph_choose_params(&team->team.host, &records, NULL);
 		if (!params_fit(builder, chosen))
@@ -585,13 +612,25 @@ choose_params(OmenBuildTeam *team, void *arg)
 	team->team.unshare(team, chosen);
 }
 
+/* Sketches, if there are to be any: searches that measure the graph compare by them. */
+static void
+sketch_nodes(OmenBuildTeam *team, void *arg)
+{
+	Sealing    *sealing = arg;
+	OmenSegmentBuilder *builder = sealing->builder;
+	OmenRecords records = sealed_records(sealing);
+
+	sealing->sketches.sketch = &builder->sketch;
+	sealing->sketches.oversampling = omen_am_usual_oversampling(&builder->sketch);
+	omen_sketches_make(&team->team, &records, &sealing->sketches);
+}
+
 static void
 link_nodes(OmenBuildTeam *team, void *arg)
 {
 	Sealing    *sealing = arg;
-	OmenRowSet *rows = &sealing->builder->rows;
 	uint32		n = sealing->folded.n_nodes;
-	OmenRecords records = {sealing->builder->codec, n, rows->factors, rows->codes};
+	OmenRecords records = sealed_records(sealing);
 
 	sealing->links = team->team.share(team, (size_t) n * 2 * sealing->params.m * sizeof(uint32));
 	if (sealing->builder->carried)
@@ -653,6 +692,8 @@ make_graph(Sealing *sealing)
 		return false;
 	if (builder->open_meta && !run_step(sealing, choose_params))
 		return false;
+	if (has_sketches(sealing) && !run_step(sealing, sketch_nodes))
+		return false;
 	omen_builder_report_phase(builder, OMEN_PHASE_LINK, sealing->folded.n_nodes);
 	return run_step(sealing, link_nodes) &&
 		(!builder->meta->group_attribute || run_step(sealing, group_nodes));
@@ -663,11 +704,12 @@ write_segment(Sealing *sealing, uint32 *segment_id)
 {
 	OmenSegmentBuilder *builder = sealing->builder;
 	OmenContentSource source;
-	OmenSegmentContent content;
+	OmenSegmentContent content = {0};
 	bool		written;
 
 	omen_builder_report_phase(builder, OMEN_PHASE_WRITE, 0);
-	omen_content_init(&content, &source, builder, &sealing->folded, &sealing->routing, sealing->links);
+	omen_content_init(&content, &source, builder, &sealing->folded, &sealing->routing, sealing->links,
+					  sealing->sketches.records ? &sealing->sketches : NULL);
 	content.n_renewed = sealing->n_renewed;
 	memcpy(&content.curve, &sealing->curve, sizeof(sealing->curve));
 	written = omen_segment_write(builder->index, builder->meta, &content, segment_id);
@@ -704,6 +746,11 @@ omen_builder_write(OmenSegmentBuilder *builder, uint32 *segment_id)
 		omen_host_release(sealing.folded.duplicates);
 		omen_routing_release(&team->team, &sealing.routing);
 		team->team.unshare(team, sealing.links);
+		if (has_sketches(&sealing))
+		{
+			team->team.unshare(team, sealing.sketches.records);
+			team->team.unshare(team, sealing.sketches.model);
+		}
 		omen_row_set_release(team, &builder->rows);
 	}
 	MemoryContextSwitchTo(old_context);

@@ -62,6 +62,7 @@ typedef struct OmenSegmentBuilder
 	bool		report_progress;
 	OmenRowCollector collector; /* this member's rows */
 	OmenRowSet	rows;			/* all rows, once gathered; after folding, nodes */
+	OmenSketch	sketch;			/* kind NONE: the segment is to have none */
 	OmenAttributeTable *attributes; /* of this member's rows; the leader's, once gathered, of all; or NULL */
 	OmenCarried *carried;		/* what the first of them are, or NULL; for a team of one */
 } OmenSegmentBuilder;
@@ -72,7 +73,7 @@ extern OmenSegmentBuilder *omen_builder_create(Relation index, const OmenMeta *m
 extern bool omen_builder_gather(OmenSegmentBuilder *builder, bool more);
 extern bool omen_builder_write(OmenSegmentBuilder *builder, uint32 *segment_id);
 extern void omen_builder_report_phase(OmenSegmentBuilder *builder, OmenBuildPhase phase, uint32 total);
-extern size_t omen_builder_row_bytes(const OmenMeta *meta, const OmenCodec *codec);
+extern size_t omen_builder_row_bytes(Relation index, const OmenMeta *meta, const OmenCodec *codec);
 
 /* See omen_collector_add(). */
 static inline void

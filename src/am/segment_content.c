@@ -13,6 +13,7 @@
 #include "src/am/segment_content.h"
 
 #include "src/am/graph_host.h"
+#include "src/storage/stored_model.h"
 
 StaticAssertDecl(OMEN_TERM_NODES == OMEN_TERM_LINKS, "records of TERMS hold what the graph code makes");
 
@@ -160,6 +161,18 @@ make_chunk(OmenContentSource *source, uint32 number)
 	return source->chunk;
 }
 
+/* ---- sketches ---- */
+
+static void
+describe_sketches(const OmenSketches *sketches, OmenStoredSketches *stored)
+{
+	stored->kind = sketches->sketch->kind;
+	stored->bits = sketches->sketch->bits;
+	stored->subvectors = sketches->sketch->subvectors;
+	stored->n_bytes = sketches->sketch->sketch_bytes;
+	stored->oversampling = sketches->oversampling;
+}
+
 /* ---- records ---- */
 
 /* What the body of a record holds: the code, or a reference to code number i of BYTES. */
@@ -215,7 +228,8 @@ content_record(void *arg, OmenColumnId column, uint32 record, const void **head,
 			*body = code_body(source, omen_builder_code(builder, node), node);
 			break;
 		case OMEN_COLUMN_BYTES:
-			*body = make_chunk(source, record);
+			*body = source->sketches ? source->model + (size_t) record * OMEN_CHUNK_BYTES :
+				make_chunk(source, record);
 			break;
 		case OMEN_COLUMN_TERMS:
 			*body = routing->terms.nodes + (size_t) record * OMEN_TERM_NODES;
@@ -227,6 +241,9 @@ content_record(void *arg, OmenColumnId column, uint32 record, const void **head,
 			*head = omen_builder_refine(builder, record);
 			*body = omen_builder_refine(builder, record) + builder->codec->refine_factor_bytes;
 			break;
+		case OMEN_COLUMN_SKETCHES:
+			*body = source->sketches->records + (size_t) record * source->sketches->sketch->sketch_bytes;
+			break;
 		case OMEN_COLUMN_DEAD:
 			Assert(false);		/* written by the segment writer itself */
 			break;
@@ -236,12 +253,13 @@ content_record(void *arg, OmenColumnId column, uint32 record, const void **head,
 void
 omen_content_init(OmenSegmentContent *content, OmenContentSource *source,
 				  const OmenSegmentBuilder *builder, OmenFolded *folded,
-				  const OmenRouting *routing, const uint32 *links)
+				  const OmenRouting *routing, const uint32 *links, const OmenSketches *sketches)
 {
 	memset(source, 0, sizeof(*source));
 	source->builder = builder;
 	source->routing = routing;
 	source->links = links;
+	source->sketches = sketches;
 	source->n_nodes = folded->n_nodes;
 	source->head = palloc(builder->codec->factor_bytes + sizeof(uint32));
 	make_tid_column(builder, folded, &source->tids);
@@ -253,6 +271,11 @@ omen_content_init(OmenSegmentContent *content, OmenContentSource *source,
 	}
 	if (builder->codec->variable)
 		lay_out_bytes(source);
+	if (sketches)
+	{
+		source->model = omen_model_store(sketches->model, sketches->sketch->model_bytes);
+		describe_sketches(sketches, &content->sketches);
+	}
 
 	content->n_nodes = folded->n_nodes;
 	content->n_tid_entries = source->tids.n;
@@ -260,7 +283,7 @@ omen_content_init(OmenSegmentContent *content, OmenContentSource *source,
 		builder->rows.nulls.n + builder->rows.undirected.n;
 	content->n_centres = routing->centres.n;
 	content->n_samples = routing->n_samples;
-	content->n_chunks = count_chunks(source);
+	content->n_chunks = sketches ? omen_model_chunks(sketches->sketch->model_bytes) : count_chunks(source);
 	content->n_terms = routing->terms.n_records;
 	content->n_attribute_chunks = source->attributes.n_chunks;
 	content->null_list = source->tids.null_list;
@@ -277,6 +300,8 @@ omen_content_end(OmenContentSource *source)
 	omen_host_release(source->tids.entries);
 	if (source->attributes.bytes)
 		pfree(source->attributes.bytes);
+	if (source->model)
+		pfree(source->model);
 	if (source->offsets)
 	{
 		omen_host_release(source->offsets);

@@ -36,10 +36,13 @@ typedef struct OmenContentSource
 	const OmenRouting *routing;
 	OmenTidColumn tids;
 	const uint32 *links;
+	const OmenSketches *sketches;	/* NULL: none */
 	uint32		n_nodes;
 	char	   *head;			/* of a routing record */
 
 	OmenAttributeImage attributes;	/* of no chunks if there are none */
+
+	char	   *model;			/* of the sketches, as BYTES holds it */
 
 	/* codes of variable length: nodes, then centres, one after the other */
 	uint64	   *offsets;		/* where each begins, and the end */
@@ -50,11 +53,12 @@ typedef struct OmenContentSource
 
 /*
  * Describe the segment: builder and folded hold its nodes in their final
- * order, links their lists.  source must live as long as content.
+ * order, links their lists, sketches what goes with them, or NULL.  source must live as long as content.
  */
 extern void omen_content_init(OmenSegmentContent *content, OmenContentSource *source,
 							  const OmenSegmentBuilder *builder, OmenFolded *folded,
-							  const OmenRouting *routing, const uint32 *links);
+							  const OmenRouting *routing, const uint32 *links,
+							  const OmenSketches *sketches);
 extern void omen_content_end(OmenContentSource *source);
 
 #endif							/* OMEN_SEGMENT_CONTENT_H */

@@ -82,6 +82,59 @@ omen_array_source_init(OmenArraySource *source, const OmenRecords *records,
 	source->links = links;
 	source->max_links = max_links;
 	source->query = query;
+	source->sketch_query = NULL;
+}
+
+static inline const uint8 *
+sketch_record(const OmenSketches *sketches, uint32 node)
+{
+	return sketches->records + (size_t) node * sketches->sketch->sketch_bytes;
+}
+
+static void
+array_prefetch_sketches(OmenNodeSource *base, const uint32 *nodes, int n)
+{
+	const OmenSketches *sketches = ((OmenArraySource *) base)->records->sketches;
+	int			i;
+
+	for (i = 0; i < n; i++)
+		array_prefetch(sketch_record(sketches, nodes[i]),
+					   Min(sketches->sketch->sketch_bytes, PREFETCH_MAX_BYTES));
+}
+
+static void
+array_sketch_keys(OmenNodeSource *base, const uint32 *nodes, int n, float *out)
+{
+	OmenArraySource *source = (OmenArraySource *) base;
+
+	omen_sketches_keys(source->records->sketches, source->sketch_query, nodes, n, out);
+}
+
+void
+omen_array_source_sketched(OmenArraySource *source, const OmenRecords *records,
+						   const uint32 *links, uint32 max_links)
+{
+	omen_array_source_init(source, records, links, max_links, NULL);
+	source->source.prefetch_codes = array_prefetch_sketches;
+	source->source.keys = array_sketch_keys;
+}
+
+void
+omen_sketches_keys(const OmenSketches *sketches, const OmenSketchQuery *query,
+				   const uint32 *nodes, int n, float *keys)
+{
+	const uint8 *records[KEYS_CHUNK];
+	int			from;
+
+	for (from = 0; from < n; from += KEYS_CHUNK)
+	{
+		int			n_chunk = Min(n - from, KEYS_CHUNK);
+		int			i;
+
+		for (i = 0; i < n_chunk; i++)
+			records[i] = sketch_record(sketches, nodes[from + i]);
+		sketches->sketch->keys(sketches->sketch, query, n_chunk, records, keys + from);
+	}
 }
 
 void

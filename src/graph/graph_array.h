@@ -22,11 +22,20 @@ typedef struct OmenArraySource
 	const uint32 *links;		/* max_links per node, OMEN_NO_NODE ends a list */
 	uint32		max_links;
 	const OmenQuery *query;		/* prepared for records->codec; may be set later */
+	const OmenSketchQuery *sketch_query;	/* instead, if the source compares sketches */
 } OmenArraySource;
 
 extern void omen_array_source_init(OmenArraySource *source, const OmenRecords *records,
 								   const uint32 *links, uint32 max_links,
 								   const OmenQuery *query);
+
+/* The same, comparing the sketches that the records have; the source's sketch_query is set later. */
+extern void omen_array_source_sketched(OmenArraySource *source, const OmenRecords *records,
+									   const uint32 *links, uint32 max_links);
+
+/* Estimated keys of a query, prepared for the sketches, to n nodes (any n). */
+extern void omen_sketches_keys(const OmenSketches *sketches, const OmenSketchQuery *query,
+							   const uint32 *nodes, int n, float *keys);
 
 /* Ask for the factors and codes of n nodes. */
 extern void omen_records_prefetch(const OmenRecords *records, const uint32 *nodes, int n);

@@ -25,6 +25,21 @@
 #include "src/graph/graph_calibrate.h"
 #include "src/graph/graph_search.h"
 #include "src/graph/graph_team.h"
+#include "src/quant/sketch.h"
+
+/*
+ * Sketches of n records, made with a model that was learnt from them: what scans
+ * will compare a query with, instead of codes, before they compare the nearest
+ * by their codes.  They keep `oversampling` times as many candidates as they
+ * would by codes.
+ */
+typedef struct OmenSketches
+{
+	const OmenSketch *sketch;
+	uint32		oversampling;
+	char	   *model;			/* sketch->model_bytes */
+	uint8	   *records;		/* n * sketch->sketch_bytes */
+} OmenSketches;
 
 /* n records in two parallel arrays with the codec's strides. */
 typedef struct OmenRecords
@@ -33,6 +48,7 @@ typedef struct OmenRecords
 	uint32		n;
 	char	   *factors;		/* n * codec->factor_bytes */
 	uint8	   *codes;			/* n * codec->code_bytes, 64-byte aligned */
+	const OmenSketches *sketches;	/* NULL: scans compare codes */
 } OmenRecords;
 
 /*
@@ -73,6 +89,14 @@ extern void omen_routing_release(const OmenTeam *team, OmenRouting *routing);
 /* In place: element i of the result is element order[i]; order is kept. */
 extern void omen_permute(const OmenTeam *team, void *elements, size_t element_bytes,
 						 const uint32 *order, uint32 n);
+
+/*
+ * Learn a model from records in locality order, whose codec decodes, and make
+ * sketches of all: sketches->sketch is given, and the caller unshares model and
+ * records (graph_sketch.c).
+ */
+extern void omen_sketches_make(const OmenTeam *team, const OmenRecords *records,
+							   OmenSketches *sketches);
 
 typedef struct OmenGraphParams
 {

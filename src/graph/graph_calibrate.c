@@ -237,10 +237,15 @@ typedef struct CalibrationMember
 {
 	const OmenHost *host;
 	const OmenCalibration *graph;
+	const OmenSketches *sketches;	/* by which searches compare, or NULL */
 	uint32		n_slices;
 	OmenQuery  *queries[GROUP_QUERIES];
+	OmenSketchQuery *sketch_query;
+	float	   *vector;			/* of the query that is searched for, if there are sketches */
 	OmenArraySource source;
 	OmenSearch *search;
+	uint64		nearest[OMEN_CURVE_K];	/* found so far: packed words, by their codes */
+	int			n_nearest;
 } CalibrationMember;
 
 uint32
@@ -280,6 +285,11 @@ seed_search(CalibrationMember *member, const OmenQuery *query)
 		omen_records_keys(graph->records, query, &nodes[i], 1, &seeds[n].key);
 		n++;
 	}
+	if (member->sketches)
+	{
+		for (i = 0; i < n; i++)
+			omen_sketches_keys(member->sketches, member->sketch_query, &seeds[i].node, 1, &seeds[i].key);
+	}
 	omen_search_seed(member->search, seeds, n);
 }
 
@@ -299,16 +309,63 @@ search_is_done(OmenSearch *search, uint32 ef)
 	return true;
 }
 
-/* The keys of the nearest found so far, ascending; INFINITY fills up. */
+/* Put a word among the nearest, if it is one of them. */
 static void
-nearest_keys(OmenSearch *search, float keys[OMEN_CURVE_K])
+keep_nearest(CalibrationMember *member, uint64 word)
+{
+	uint64	   *nearest = member->nearest;
+	int			at = member->n_nearest;
+
+	if (at == OMEN_CURVE_K && word >= nearest[at - 1])
+		return;
+	if (at == OMEN_CURVE_K)
+		at--;
+	else
+		member->n_nearest++;
+	for (; at > 0 && nearest[at - 1] > word; at--)
+		nearest[at] = nearest[at - 1];
+	nearest[at] = word;
+}
+
+/* The nearest of the nearest ef entries of the beam: as it says itself, or, behind sketches, by their codes. */
+static void
+find_nearest(CalibrationMember *member, const OmenQuery *query, uint32 ef)
 {
 	const uint64 *words;
-	int			n = omen_search_packed_results(search, &words);
+	uint32		n = omen_search_packed_results(member->search, &words);
+	uint32		i;
+
+	n = Min(n, member->sketches ? ef : OMEN_CURVE_K);
+	member->n_nearest = 0;
+	for (i = 0; i < n; i++)
+	{
+		uint32		node = omen_packed_node(words[i]);
+		float		key = omen_packed_key(words[i]);
+
+		if (member->sketches)
+			omen_records_keys(member->graph->records, query, &node, 1, &key);
+		keep_nearest(member, omen_packed_make(key, node));
+	}
+}
+
+/* Their keys, ascending; INFINITY fills up. */
+static void
+nearest_keys(const CalibrationMember *member, float keys[OMEN_CURVE_K])
+{
 	int			i;
 
 	for (i = 0; i < OMEN_CURVE_K; i++)
-		keys[i] = i < n ? omen_packed_key(words[i]) : INFINITY;
+		keys[i] = i < member->n_nearest ? omen_packed_key(member->nearest[i]) : INFINITY;
+}
+
+/* What tells the class of a query: the key of number OMEN_CURVE_K of the beam, as the search compares. */
+static float
+class_key(OmenSearch *search)
+{
+	const uint64 *words;
+	int			n = omen_search_packed_results(search, &words);
+
+	return n < OMEN_CURVE_K ? INFINITY : omen_packed_key(words[OMEN_CURVE_K - 1]);
 }
 
 /* Of ascending keys, how many are not above a limit. */
@@ -328,19 +385,24 @@ search_query(CalibrationMember *member, const OmenQuery *query, QueryResult *res
 {
 	OmenSearch *search = member->search;
 	float		keys[OMEN_CURVE_RUNGS][OMEN_CURVE_K];
+	uint32		times = member->sketches ? member->sketches->oversampling : 1;
 	int			rung;
 
 	member->source.query = query;
-	omen_search_begin(search, &member->source.source, omen_curve_rungs[TOP_RUNG], INFINITY, false);
+	omen_search_begin(search, &member->source.source, omen_curve_rungs[TOP_RUNG] * times, INFINITY, false);
 	seed_search(member, query);
 	for (rung = 0; rung < OMEN_CURVE_RUNGS; rung++)
 	{
-		while (!search_is_done(search, omen_curve_rungs[rung]) && !omen_search_run(search, 1))
+		uint32		ef = omen_curve_rungs[rung] * times;
+
+		while (!search_is_done(search, ef) && !omen_search_run(search, 1))
 			 /* go on */ ;
-		nearest_keys(search, keys[rung]);
+		find_nearest(member, query, ef);
+		nearest_keys(member, keys[rung]);
+		if (rung == LEAST_RUNG)
+			result->class_key = class_key(search);
 	}
 	result->farthest = keys[TOP_RUNG][OMEN_CURVE_K - 1];
-	result->class_key = keys[LEAST_RUNG][OMEN_CURVE_K - 1];
 	for (rung = 0; rung < OMEN_CURVE_RUNGS; rung++)
 		result->hits[rung] = count_up_to(keys[rung], result->farthest);
 }
@@ -356,14 +418,12 @@ in_slice(const CalibrationMember *member, uint32 group, uint32 node)
 static uint32
 found_in_slice(CalibrationMember *member, uint32 group, float farthest)
 {
-	const uint64 *words;
-	int			n = Min(omen_search_packed_results(member->search, &words), OMEN_CURVE_K);
 	uint32		n_found = 0;
 	int			i;
 
-	for (i = 0; i < n; i++)
-		n_found += omen_packed_key(words[i]) < farthest &&
-			in_slice(member, group, omen_packed_node(words[i]));
+	for (i = 0; i < member->n_nearest; i++)
+		n_found += omen_packed_key(member->nearest[i]) < farthest &&
+			in_slice(member, group, omen_packed_node(member->nearest[i]));
 	return n_found;
 }
 
@@ -406,6 +466,13 @@ measure_group(CalibrationMember *member, uint32 first, uint32 n, QueryResult *re
 
 		codec->query_from_code(codec, member->queries[i], omen_records_factors(records, node),
 							   omen_records_code(records, node));
+		if (member->sketches)
+		{
+			codec->decode(codec, omen_records_factors(records, node),
+						  omen_records_code(records, node), member->vector);
+			member->sketches->sketch->query_from_vector(member->sketches->sketch, member->sketches->model,
+														member->sketch_query, member->vector);
+		}
 		search_query(member, member->queries[i], &results[i]);
 		results[i].n_found = found_in_slice(member, group, results[i].farthest);
 		member->host->tick(member->host->arg, n_inserted);
@@ -490,7 +557,18 @@ member_begin(CalibrationMember *member, const OmenTeam *team, const OmenCalibrat
 	member->graph = graph;
 	member->n_slices = Max(graph->n_queries / WHOLE_SCANS, 1);
 	member->search = omen_search_create(member->host);
-	omen_array_source_init(&member->source, graph->records, graph->links, graph->max_links, NULL);
+	member->sketches = graph->records->sketches;
+	if (member->sketches)
+	{
+		const OmenSketch *sketch = member->sketches->sketch;
+
+		member->sketch_query = member->host->alloc(member->host->arg, sketch->query_bytes);
+		member->vector = member->host->alloc(member->host->arg, sizeof(float) * sketch->dims);
+		omen_array_source_sketched(&member->source, graph->records, graph->links, graph->max_links);
+		member->source.sketch_query = member->sketch_query;
+	}
+	else
+		omen_array_source_init(&member->source, graph->records, graph->links, graph->max_links, NULL);
 	for (i = 0; i < GROUP_QUERIES; i++)
 		member->queries[i] = member->host->alloc(member->host->arg, graph->records->codec->query_bytes);
 }
@@ -502,6 +580,11 @@ member_end(CalibrationMember *member)
 
 	for (i = 0; i < GROUP_QUERIES; i++)
 		member->host->release(member->host->arg, member->queries[i]);
+	if (member->sketches)
+	{
+		member->host->release(member->host->arg, member->sketch_query);
+		member->host->release(member->host->arg, member->vector);
+	}
 	omen_search_destroy(member->search);
 }
 

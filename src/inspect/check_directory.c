@@ -185,13 +185,21 @@ check_columns(OmenCheck *check, const OmenSegment *segment)
 						  segment->refine, check->meta->refine);
 		return false;
 	}
+	if (!omen_am_sketches_are_sane(check->meta, segment))
+	{
+		const OmenStoredSketches *sketches = &segment->sketches;
+
+		omen_check_report(check, OMEN_META_BLOCK, "impossible sketches: kind %u with %u bits, %u sub-vectors and %u bytes",
+						  sketches->kind, sketches->bits, sketches->subvectors, sketches->n_bytes);
+		return false;
+	}
 	for (OmenColumnId column = 1; column <= OMEN_N_COLUMNS; column++)
 	{
 		const OmenColumnRange *range = &segment->columns[column - 1];
 		uint32		n_records = omen_column_count(segment, column);
 		OmenColumnShape shape;
 
-		omen_column_shape(check->meta, column, &shape);
+		omen_column_shape(check->meta, segment, column, &shape);
 		if (range->first_block != next_block ||
 			range->n_blocks != omen_column_blocks(&shape, n_records))
 		{

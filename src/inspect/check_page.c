@@ -204,7 +204,7 @@ omen_check_walk_column(OmenCheck *check, const OmenSegment *segment, OmenColumnI
 	uint32		per_page;
 	bool		good = true;
 
-	omen_column_shape(check->meta, column, &walk.shape);
+	omen_column_shape(check->meta, segment, column, &walk.shape);
 	per_page = Max(walk.shape.per_page, 1);
 	if (walk.shape.per_page == 0)
 		walk.long_record = palloc(walk.shape.head_bytes + walk.shape.body_bytes);

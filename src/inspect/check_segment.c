@@ -443,6 +443,7 @@ check_graph(SegmentCheck *state)
 
 	state->compare_codes = check_codes(state);
 	(void) omen_check_walk_column(check, segment, OMEN_COLUMN_REFINE, NULL, NULL);
+	(void) omen_check_walk_column(check, segment, OMEN_COLUMN_SKETCHES, NULL, NULL);
 	links_good = omen_check_walk_column(check, segment, OMEN_COLUMN_NODES, visit_node, state);
 	if (segment->n_nodes == 0)
 		return;

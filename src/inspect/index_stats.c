@@ -42,6 +42,7 @@ enum
 	STATS_MEAN_DEGREE,
 	STATS_CODES_BYTES,
 	STATS_REFINE_BYTES,
+	STATS_SKETCHES_BYTES,
 	STATS_NODES_BYTES,
 	STATS_TIDS_BYTES,
 	STATS_DEAD_BYTES,
@@ -185,13 +186,18 @@ describe_search(StatsRow *row, const OmenSegment *segment)
 static void
 describe_graph(StatsRow *row, Relation index, const OmenMeta *meta, const OmenSegment *segment)
 {
+	bool		sketched = segment->sketches.kind != 0;
+
 	set_value(row, STATS_VECTORS, Int64GetDatum(segment->n_nodes));
 	set_value(row, STATS_ROWS, Int64GetDatum(segment->n_rows));
 	set_value(row, STATS_DEAD_ROWS, Int64GetDatum(segment->n_dead));
 	set_value(row, STATS_CODES_BYTES,
 			  Int64GetDatum(column_bytes(segment, OMEN_COLUMN_CODES) +
-							column_bytes(segment, OMEN_COLUMN_BYTES)));
+							(sketched ? 0 : column_bytes(segment, OMEN_COLUMN_BYTES))));
 	set_value(row, STATS_REFINE_BYTES, Int64GetDatum(column_bytes(segment, OMEN_COLUMN_REFINE)));
+	set_value(row, STATS_SKETCHES_BYTES,
+			  Int64GetDatum(column_bytes(segment, OMEN_COLUMN_SKETCHES) +
+							(sketched ? column_bytes(segment, OMEN_COLUMN_BYTES) : 0)));
 	set_value(row, STATS_NODES_BYTES, Int64GetDatum(column_bytes(segment, OMEN_COLUMN_NODES)));
 	set_value(row, STATS_TIDS_BYTES, Int64GetDatum(column_bytes(segment, OMEN_COLUMN_TIDS)));
 	set_value(row, STATS_DEAD_BYTES, Int64GetDatum(column_bytes(segment, OMEN_COLUMN_DEAD)));
@@ -201,7 +207,7 @@ describe_graph(StatsRow *row, Relation index, const OmenMeta *meta, const OmenSe
 							column_bytes(segment, OMEN_COLUMN_TERMS)));
 	set_value(row, STATS_M, Int32GetDatum(meta->m));
 	set_value(row, STATS_EF_CONSTRUCTION, Int32GetDatum(meta->ef_construction));
-	set_value(row, STATS_QUANTIZATION, CStringGetTextDatum(omen_am_quantization_name(meta->code_kind)));
+	set_value(row, STATS_QUANTIZATION, CStringGetTextDatum(omen_am_quantization_name(meta->code_kind, segment->sketches.kind)));
 	set_value(row, STATS_REFINE, CStringGetTextDatum(omen_am_refine_name(segment->refine)));
 	describe_search(row, segment);
 	if (segment->state == OMEN_STATE_LIVE && segment->n_nodes > 0)

@@ -17,9 +17,10 @@ body_start(uint32 head_bytes, uint32 per_page)
 	return TYPEALIGN(BODY_ALIGNMENT, OMEN_PAGE_START + head_bytes * per_page);
 }
 
-/* The layout of a column's pages, from the sizes that the metapage names. */
+/* The layout of a column's pages, from the sizes that the metapage names, or the segment for its sketches. */
 void
-omen_column_shape(const OmenMeta *meta, OmenColumnId column, OmenColumnShape *shape)
+omen_column_shape(const OmenMeta *meta, const OmenSegment *segment, OmenColumnId column,
+				  OmenColumnShape *shape)
 {
 	uint32		per_page;
 
@@ -54,6 +55,10 @@ omen_column_shape(const OmenMeta *meta, OmenColumnId column, OmenColumnShape *sh
 			shape->head_bytes = meta->refine_factor_bytes;
 			/* not 0 where there are no such records: a shape it has all the same */
 			shape->body_bytes = Max(meta->refine_code_bytes, 1);
+			break;
+		case OMEN_COLUMN_SKETCHES:
+			shape->head_bytes = 0;
+			shape->body_bytes = Max(segment->sketches.n_bytes, 1);
 			break;
 		case OMEN_COLUMN_CENTRES:
 		case OMEN_COLUMN_SAMPLES:
@@ -116,6 +121,8 @@ omen_column_count(const OmenSegment *segment, OmenColumnId column)
 			return segment->refine != 0 ? segment->n_nodes : 0;
 		case OMEN_COLUMN_ATTRIBUTES:
 			return segment->columns[column - 1].n_blocks;	/* a chunk a page */
+		case OMEN_COLUMN_SKETCHES:
+			return segment->sketches.kind != 0 ? segment->n_nodes : 0;
 	}
 	return 0;
 }

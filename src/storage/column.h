@@ -32,7 +32,8 @@ omen_column_page(const OmenColumnShape *shape, uint32 record)
 	return (uint32) (((double) record + 0.5) * shape->page_per_record);
 }
 
-extern void omen_column_shape(const OmenMeta *meta, OmenColumnId column, OmenColumnShape *shape);
+extern void omen_column_shape(const OmenMeta *meta, const OmenSegment *segment, OmenColumnId column,
+							  OmenColumnShape *shape);
 extern uint32 omen_column_blocks(const OmenColumnShape *shape, uint32 n_records);
 extern uint32 omen_column_count(const OmenSegment *segment, OmenColumnId column);
 

@@ -91,9 +91,13 @@ StaticAssertDecl(sizeof(OmenPageStamp) == 16, "on-disk size of OmenPageStamp");
  *	TERMS	hash of a term		-						OMEN_TERM_LINKS node numbers
  *	REFINE	node				finer code's factors	finer code
  *	ATTRIBUTES	chunk of bytes	-						OMEN_CHUNK_BYTES bytes
+ *	SKETCHES	node			-						sketch
  *
  * Where codes differ in length, the body of CODES, CENTRES and SAMPLES is an
  * OmenStoredRef into BYTES.  REFINE is there if the segment's refine is not 0.
+ * SKETCHES is there if the segment has a kind of sketches; then codes do not
+ * differ in length, and BYTES is one range of bytes: an OmenStoredModel and the
+ * model that the sketches were made with.
  */
 typedef enum OmenColumnId
 {
@@ -106,11 +110,12 @@ typedef enum OmenColumnId
 	OMEN_COLUMN_BYTES = 7,
 	OMEN_COLUMN_TERMS = 8,
 	OMEN_COLUMN_REFINE = 9,
-	OMEN_COLUMN_ATTRIBUTES = 10
+	OMEN_COLUMN_ATTRIBUTES = 10,
+	OMEN_COLUMN_SKETCHES = 11
 } OmenColumnId;
 
-#define OMEN_N_COLUMNS		10
-#define OMEN_MAX_COLUMNS	10	/* places in a segment's descriptor */
+#define OMEN_N_COLUMNS		11
+#define OMEN_MAX_COLUMNS	11	/* places in a segment's descriptor */
 
 /*
  * One heap TID, or a reference to a list of them.  Entry number i < n_nodes
@@ -144,6 +149,16 @@ typedef struct OmenStoredRef
 StaticAssertDecl(sizeof(OmenStoredRef) == 16, "on-disk size of OmenStoredRef");
 
 #define OMEN_CHUNK_BYTES	8096
+
+/* Before the model of a segment's sketches, in BYTES. */
+typedef struct OmenStoredModel
+{
+	uint32		n_bytes;		/* of the model, which follows */
+	uint32		checksum;		/* CRC-32C of it; for omenvec_check() */
+	uint32		unused[14];		/* the model begins at a cache line */
+} OmenStoredModel;
+
+StaticAssertDecl(sizeof(OmenStoredModel) == 64, "on-disk size of OmenStoredModel");
 
 /* Nodes in a record of TERMS; unused places are 0xFFFFFFFF. */
 #define OMEN_TERM_LINKS		8
@@ -224,6 +239,19 @@ typedef struct OmenRun
 
 StaticAssertDecl(sizeof(OmenRun) == 8, "on-disk size of OmenRun");
 
+/* How the sketches of a segment were made, and what a record of them takes. */
+typedef struct OmenStoredSketches
+{
+	uint8		kind;			/* OmenSketchKind; 0: there are none, and all is 0 */
+	uint8		bits;			/* of a component, or of a sub-vector */
+	uint16		subvectors;		/* of product sketches, else 0 */
+	uint16		n_bytes;		/* of a record */
+	uint8		oversampling;	/* a search keeps so many times as many candidates as by codes; the curve counts the latter */
+	uint8		unused;
+} OmenStoredSketches;
+
+StaticAssertDecl(sizeof(OmenStoredSketches) == 8, "on-disk size of OmenStoredSketches");
+
 typedef struct OmenColumnRange
 {
 	uint32		first_block;	/* logical block of the segment */
@@ -280,11 +308,12 @@ typedef struct OmenSegment
 	uint32		n_renewed;		/* nodes that merges have added and removed since all were numbered */
 	OmenColumnRange columns[OMEN_MAX_COLUMNS];	/* index: OmenColumnId - 1 */
 	OmenRun		runs[OMEN_MAX_RUNS];
+	OmenStoredSketches sketches;
 } OmenSegment;
 
-StaticAssertDecl(sizeof(OmenSegment) == 248, "on-disk size of OmenSegment");
+StaticAssertDecl(sizeof(OmenSegment) == 264, "on-disk size of OmenSegment");
 
-#define OMEN_MAX_SEGMENTS	32
+#define OMEN_MAX_SEGMENTS	30
 
 /*
  * Metapage, from PageGetContents() on.  The first part is written once, by

@@ -106,7 +106,7 @@ omen_column_view(OmenColumnView *view, Relation index, const OmenMeta *meta,
 
 	view->segment = segment;
 	view->column = column;
-	omen_column_shape(meta, column, &view->shape);
+	omen_column_shape(meta, segment, column, &view->shape);
 	view->n_records = omen_column_count(segment, column);
 	view->first_block = range->first_block;
 	view->one_run_start = InvalidBlockNumber;

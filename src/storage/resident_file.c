@@ -405,7 +405,7 @@ typedef struct Maker
 static const OmenColumnId copied_columns[] = {
 	OMEN_COLUMN_CODES, OMEN_COLUMN_NODES, OMEN_COLUMN_CENTRES,
 	OMEN_COLUMN_SAMPLES, OMEN_COLUMN_BYTES, OMEN_COLUMN_TERMS, OMEN_COLUMN_TIDS,
-	OMEN_COLUMN_REFINE, OMEN_COLUMN_ATTRIBUTES
+	OMEN_COLUMN_REFINE, OMEN_COLUMN_ATTRIBUTES, OMEN_COLUMN_SKETCHES
 };
 
 /*
@@ -429,7 +429,7 @@ plan_file(Maker *maker)
 		OmenResidentColumn *column = &header->columns[copied_columns[i] - 1];
 		OmenColumnShape shape;
 
-		omen_column_shape(maker->meta, copied_columns[i], &shape);
+		omen_column_shape(maker->meta, maker->segment, copied_columns[i], &shape);
 		column->offset = end;
 		column->head_offset = shape.body_bytes;
 		column->stride = shape.body_bytes;
@@ -632,7 +632,7 @@ put_columns(Maker *maker)
 		OmenColumnId column = copied_columns[i];
 		OmenColumnShape shape;
 
-		omen_column_shape(maker->meta, column, &shape);
+		omen_column_shape(maker->meta, maker->segment, column, &shape);
 		pad_to(maker, maker->header.columns[column - 1].offset);
 		if (shape.per_page > 0)
 			put_short_records(maker, column, &shape, page);

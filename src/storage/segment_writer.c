@@ -105,7 +105,7 @@ write_column(Relation index, const OmenMeta *meta, const OmenSegment *segment,
 	OmenColumnShape shape;
 	uint32		n_records = omen_column_count(segment, column);
 
-	omen_column_shape(meta, column, &shape);
+	omen_column_shape(meta, segment, column, &shape);
 	if (shape.per_page == 0)
 	{
 		for (uint32 record = 0; record < n_records; record++)
@@ -130,7 +130,7 @@ write_dead_column(Relation index, const OmenMeta *meta, const OmenSegment *segme
 	OmenColumnShape shape;
 	uint32		n_words = omen_column_count(segment, OMEN_COLUMN_DEAD);
 
-	omen_column_shape(meta, OMEN_COLUMN_DEAD, &shape);
+	omen_column_shape(meta, segment, OMEN_COLUMN_DEAD, &shape);
 	for (uint32 first = 0; first < n_words; first += shape.per_page)
 	{
 		Buffer		buffer = new_page(index, segment, OMEN_COLUMN_DEAD, first / shape.per_page);
@@ -152,7 +152,7 @@ plan_columns(const OmenMeta *meta, OmenSegment *segment)
 		OmenColumnShape shape;
 		OmenColumnRange *range = &segment->columns[column - 1];
 
-		omen_column_shape(meta, column, &shape);
+		omen_column_shape(meta, segment, column, &shape);
 		range->first_block = next_block;
 		range->n_blocks = omen_column_blocks(&shape, omen_column_count(segment, column));
 		next_block += range->n_blocks;
@@ -174,6 +174,7 @@ fill_descriptor(const OmenMeta *meta, const OmenSegmentContent *content, OmenSeg
 	segment->columns[OMEN_COLUMN_ATTRIBUTES - 1].n_blocks = content->n_attribute_chunks;
 	segment->n_renewed = content->n_renewed;
 	segment->curve = content->curve;
+	segment->sketches = content->sketches;
 	segment->null_list = content->null_list;
 	segment->undirected_list = content->undirected_list;
 	(void) plan_columns(meta, segment);
@@ -262,7 +263,7 @@ omen_segment_set_dead(Relation index, const OmenMeta *meta, const OmenSegment *s
 	GenericXLogState *xlog;
 	uint64	   *on_page;
 
-	omen_column_shape(meta, OMEN_COLUMN_DEAD, &shape);
+	omen_column_shape(meta, segment, OMEN_COLUMN_DEAD, &shape);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	omen_page_check(index, buffer, segment->id, OMEN_COLUMN_DEAD, dead_block);
 	xlog = GenericXLogStart(index);

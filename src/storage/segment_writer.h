@@ -25,6 +25,7 @@ typedef struct OmenSegmentContent
 	uint32		undirected_list;
 	uint32		n_renewed;
 	OmenSegmentCurve curve;
+	OmenStoredSketches sketches;
 
 	/*
 	 * Point at the parts of a record; head may be left alone if the column

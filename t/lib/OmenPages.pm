@@ -163,7 +163,7 @@ sub column_block
 # As omen_column_shape(): head bytes, body bytes, records a page, start of the bodies.
 sub shape
 {
-	my ($self, $column) = @_;
+	my ($self, $column, $entry) = @_;
 	my ($factors, $code, $m) = map { $self->meta($_) } qw(factor_bytes code_bytes m);
 	my @refine = map { $self->meta($_) } qw(refine_factor_bytes refine_code_bytes);
 	my ($head, $body) = @{
@@ -174,6 +174,7 @@ sub shape
 			DEAD => [ 0, 8 ],
 			BYTES => [ 0, define('OMEN_CHUNK_BYTES') ],
 			ATTRIBUTES => [ 0, define('OMEN_CHUNK_BYTES') ],
+			SKETCHES => [ 0, defined $entry && $self->seg($entry, 'sketches.n_bytes') || 1 ],
 			TERMS => [ 0, 4 * define('OMEN_TERM_LINKS') ],
 			CENTRES => [ $factors + 4, $code ],
 			SAMPLES => [ $factors + 4, $code ] }->{$column} };
@@ -194,7 +195,7 @@ sub trailer { return $_[0] + $BLOCK - struct_bytes('OmenPageTrailer') }
 sub record
 {
 	my ($self, $entry, $column, $i) = @_;
-	my ($head, $body, $n, $bodies) = $self->shape($column);
+	my ($head, $body, $n, $bodies) = $self->shape($column, $entry);
 	my $page = $self->column_block($entry, $column, int($i / $n));
 
 	return ($page + page_start() + $i % $n * $head, $page + $bodies + $i % $n * $body);

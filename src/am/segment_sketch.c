@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * segment_sketch.c
+ *	  Which sketches a segment has, or is to have.
+ *
+ * The options of the index say it for segments to come; each segment names its
+ * own in the directory.  So when options change, segments with and without
+ * sketches, and with several kinds, live side by side, and maintenance replaces
+ * them one by one.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "src/am/segment_sketch.h"
+
+#include "src/am/am_api.h"
+
+void
+omen_am_wanted_sketch(OmenSketch *sketch, Relation index, const OmenCodec *codec)
+{
+	OmenStoredSketches wanted;
+
+	memset(sketch, 0, sizeof(*sketch));
+	omen_am_option_sketches(index, codec->dims, &wanted);
+	if (wanted.kind == OMEN_SKETCH_NONE || codec->decode == NULL ||
+		!omen_sketch_admits(wanted.kind, codec->metric, codec->dims, wanted.bits, wanted.subvectors))
+		return;
+	omen_sketch_init(sketch, wanted.kind, codec->metric, codec->dims, wanted.bits, wanted.subvectors);
+}
+
+/* False if what is stored makes no sense. */
+static bool
+init_stored(OmenSketch *sketch, const OmenMeta *meta, const OmenStoredSketches *stored)
+{
+	memset(sketch, 0, sizeof(*sketch));
+	if (stored->kind == OMEN_SKETCH_NONE)
+		return stored->n_bytes == 0;
+	if (meta->variable_codes ||
+		!omen_sketch_admits(stored->kind, meta->metric, meta->dims, stored->bits, stored->subvectors))
+		return false;
+	omen_sketch_init(sketch, stored->kind, meta->metric, meta->dims, stored->bits, stored->subvectors);
+	return sketch->sketch_bytes == stored->n_bytes;
+}
+
+bool
+omen_am_segment_sketch(OmenSketch *sketch, Relation index, const OmenMeta *meta, const OmenSegment *segment)
+{
+	const OmenStoredSketches *stored = &segment->sketches;
+
+	if (!init_stored(sketch, meta, stored))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("directory of index \"%s\" is damaged", RelationGetRelationName(index)),
+				 errdetail("Segment %u has sketches of kind %u with %u bits, %u sub-vectors and %u bytes.",
+						   segment->id, stored->kind, stored->bits, stored->subvectors, stored->n_bytes),
+				 errhint("Please REINDEX it.")));
+	return stored->kind != OMEN_SKETCH_NONE;
+}
+
+bool
+omen_am_sketches_are_sane(const OmenMeta *meta, const OmenSegment *segment)
+{
+	OmenSketch	sketch;
+
+	return init_stored(&sketch, meta, &segment->sketches);
+}
+
+/* By measurement: docs/quantization.md. */
+uint32
+omen_am_usual_oversampling(const OmenSketch *sketch)
+{
+	double		bits_per_dim = sketch->kind == OMEN_SKETCH_PRODUCT ?
+		(double) sketch->bits * sketch->subvectors / sketch->dims : sketch->bits;
+
+	if (bits_per_dim >= 4)
+		return 1;
+	if (bits_per_dim >= 2)
+		return 2;
+	return sketch->kind == OMEN_SKETCH_BINARY ? 6 : 4;
+}
