@@ -79,3 +79,83 @@ BEGIN
     END LOOP;
 END $$;
 SELECT * FROM am_sketches_try_all();
+
+-- What sketches take, and what more candidates find
+CREATE INDEX am_sketches_idx ON am_sketches USING omenhnsw (v vector_l2_ops) WITH (quantization = low_bit);
+CREATE VIEW am_sketches_state AS
+    SELECT kind, vectors, quantization, sketches_bytes > 0 AS sketches, codes_bytes > 0 AS codes, predicted_recall > 0.9 AS measured
+    FROM omenvec_index_stats('am_sketches_idx') WHERE state IN ('open', 'live') ORDER BY segment_id;
+SELECT * FROM am_sketches_state;
+SET omenhnsw.ef_search = 10;
+SET omenhnsw.oversampling = 1;
+SELECT recall < 0.95 AS less FROM am_sketches_try('vector', '<->');
+SET omenhnsw.oversampling = 10.5;
+SELECT recall > 0.95 AS more FROM am_sketches_try('vector', '<->');
+RESET omenhnsw.oversampling;
+RESET omenhnsw.ef_search;
+
+-- All rows, each once; what a filter leaves; a radius
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM am_sketches ORDER BY v <-> am_sketches_vector(1)) AS found;
+SELECT count(*) FROM (SELECT id FROM am_sketches WHERE id % 100 = 7 ORDER BY v <-> am_sketches_vector(1) LIMIT 30) AS found;
+SELECT count(*) >= 10 AS near FROM (SELECT id FROM am_sketches WHERE v <-> am_sketches_vector(1) < 8.5 ORDER BY v <-> am_sketches_vector(1)) AS found;
+SET omenhnsw.iterative_scan = off;
+SELECT count(*) BETWEEN 24 AND 2999 AS some FROM (SELECT id FROM am_sketches ORDER BY v <-> am_sketches_vector(1)) AS found;
+SET omenhnsw.iterative_scan = strict_order;
+SELECT count(*) > 100 AS many, bool_and(d >= before) AS ordered
+FROM (SELECT d, lag(d, 1, 0) OVER () AS before
+      FROM (SELECT v <-> am_sketches_vector(1) AS d FROM am_sketches ORDER BY v <-> am_sketches_vector(1)) AS found) AS pairs;
+RESET omenhnsw.iterative_scan;
+RESET enable_seqscan;
+RESET enable_sort;
+
+-- Its life: tail, seal, merge, other options; rows that die and come
+INSERT INTO am_sketches (id, v) SELECT i, am_sketches_vector(i) FROM generate_series(3001, 3500) AS i;
+INSERT INTO am_sketches (id) SELECT i FROM generate_series(3501, 3510) AS i;
+SELECT * FROM am_sketches_state;
+SELECT recall >= 0.95 AS good, ordered FROM am_sketches_try('vector', '<->');
+DELETE FROM am_sketches WHERE id % 10 = 3;
+VACUUM am_sketches;
+SELECT omenvec_optimize('am_sketches_idx');
+SELECT * FROM am_sketches_state;
+SELECT recall >= 0.95 AS good, ordered FROM am_sketches_try('vector', '<->');
+ALTER INDEX am_sketches_idx SET (quantization = low_bit, bits = 4);
+SELECT DISTINCT quantization FROM am_sketches_state;
+INSERT INTO am_sketches (id, v) SELECT i, am_sketches_vector(i) FROM generate_series(3511, 3520) AS i;
+SELECT omenvec_optimize('am_sketches_idx');
+SELECT * FROM am_sketches_state;
+SELECT recall >= 0.95 AS good, ordered FROM am_sketches_try('vector', '<->');
+ALTER INDEX am_sketches_idx RESET (bits);
+ALTER INDEX am_sketches_idx SET (quantization = scalar);
+SELECT omenvec_optimize('am_sketches_idx');
+SELECT * FROM am_sketches_state;
+SELECT recall >= 0.95 AS good, ordered FROM am_sketches_try('vector', '<->');
+ALTER INDEX am_sketches_idx SET (bits = 2);
+ALTER INDEX am_sketches_idx SET (quantization = low_bit, bits = 2);
+SELECT omenvec_optimize('am_sketches_idx');
+SELECT * FROM am_sketches_state;
+SELECT recall >= 0.95 AS good, ordered FROM am_sketches_try('vector', '<->');
+SELECT * FROM omenvec_check('am_sketches_idx');
+SELECT pg_get_indexdef('am_sketches_idx'::regclass);
+DROP VIEW am_sketches_state;
+DROP INDEX am_sketches_idx;
+
+-- No rows, one row, equal rows, few dimensions and many
+CREATE TABLE am_sketches_edge (id integer, v vector(1), w vector(2000)) WITH (autovacuum_enabled = off);
+CREATE INDEX am_sketches_edge_v ON am_sketches_edge USING omenhnsw (v vector_l2_ops) WITH (quantization = low_bit);
+CREATE INDEX am_sketches_edge_w ON am_sketches_edge USING omenhnsw (w vector_cosine_ops) WITH (quantization = low_bit, bits = 4);
+INSERT INTO am_sketches_edge VALUES (1, '[1]', array_fill(1, ARRAY[2000])::vector);
+SELECT omenvec_optimize('am_sketches_edge_v'), omenvec_optimize('am_sketches_edge_w');
+INSERT INTO am_sketches_edge SELECT i, '[2]', array_fill(i % 3, ARRAY[2000])::vector FROM generate_series(2, 100) AS i;
+INSERT INTO am_sketches_edge SELECT i, ARRAY[i]::vector, ARRAY(SELECT hashint4(i * 2000 + j) % 100 FROM generate_series(1, 2000) AS j)::vector
+    FROM generate_series(101, 400) AS i;
+INSERT INTO am_sketches_edge VALUES (401, '[1e38]', NULL);
+SELECT omenvec_optimize('am_sketches_edge_v'), omenvec_optimize('am_sketches_edge_w');
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT id FROM am_sketches_edge ORDER BY v <-> '[300.2]' LIMIT 3;
+SELECT count(*) FROM (SELECT id FROM am_sketches_edge ORDER BY v <-> '[3e38]') AS found;
+SELECT id FROM am_sketches_edge ORDER BY w <=> (SELECT w FROM am_sketches_edge WHERE id = 222) LIMIT 1;
+SELECT * FROM omenvec_check('am_sketches_edge_v') UNION ALL SELECT * FROM omenvec_check('am_sketches_edge_w');
+DROP TABLE am_sketches_edge;

@@ -17,6 +17,7 @@
 #include "src/am/maintain_progress.h"
 #include "src/am/maintain_worker.h"
 #include "src/am/merge_source.h"
+#include "src/am/segment_sketch.h"
 #include "src/storage/compact.h"
 #include "src/storage/extent.h"
 #include "src/storage/maintain_lock.h"
@@ -166,9 +167,11 @@ living_rows(const OmenMeta *meta, const OmenSegment *segment)
  * Should the last source, the largest, go on with its links, so that only the
  * rows of the others are linked?  Not if most would have come and gone since it
  * was linked as a whole: links that are only ever added to find less and less.
+ * And not if searches will compare by other sketches: then what was measured of
+ * its own says nothing.
  */
 static bool
-goes_on(const OmenMeta *meta, const OmenSegment *const *segments, int n_segments)
+goes_on(Relation index, const OmenMeta *meta, const OmenSegment *const *segments, int n_segments)
 {
 	const OmenSegment *largest = segments[n_segments - 1];
 	double		total = 0;
@@ -178,7 +181,7 @@ goes_on(const OmenMeta *meta, const OmenSegment *const *segments, int n_segments
 		total += living_rows(meta, segments[i]);
 	renewed = largest->n_renewed + largest->n_dead + total - living_rows(meta, largest);
 	return n_segments > 1 && largest->kind == OMEN_SEGMENT_GRAPH && largest->n_nodes > 0 &&
-		!has_many_dead(largest) && renewed <= OMEN_RENEWED_SHARE * total;
+		!has_many_dead(largest) && omen_am_sketches_are_as_wanted(index, meta, largest) && renewed <= OMEN_RENEWED_SHARE * total;
 }
 
 /* Bring the sources' rows together.  carry: the last one's graph goes on. */
@@ -225,7 +228,7 @@ merge(Relation index, const OmenMeta *meta, const OmenSegment *const *segments, 
 	omen_build_team_alone(&team);
 	builder = omen_builder_create(index, meta, &encoder.codec, &team, NULL, omen_progress_is_shown());
 
-	read_sources(index, meta, segments, n_segments, !anew && goes_on(meta, segments, n_segments), sources, builder);
+	read_sources(index, meta, segments, n_segments, !anew && goes_on(index, meta, segments, n_segments), sources, builder);
 	if (!builder->rows.empty)
 		written = omen_builder_write(builder, &segment_id);
 	if (written)
@@ -497,6 +500,24 @@ merge_all(Relation index, OmenMeta *meta)
 		(void) merge(index, meta, segments, n_chosen, true);
 }
 
+/* Write segments anew whose sketches are not what the options say, one after the other. */
+static void
+renew_sketches(Relation index, OmenMeta *meta)
+{
+	const OmenSegment *segments[OMEN_MAX_SEGMENTS];
+	int			at = 0;
+	int			n_segments;
+
+	do
+	{
+		omen_meta_read(index, meta);
+		n_segments = live_segments(meta, OMEN_SEGMENT_GRAPH, segments);
+		for (at = 0; at < n_segments; at++)
+			if (segments[at]->n_nodes > 0 && !omen_am_sketches_are_as_wanted(index, meta, segments[at]))
+				break;
+	} while (at < n_segments && directory_has_room(index, meta) && merge(index, meta, &segments[at], 1, true));
+}
+
 /* An inserting backend's share: the smallest, when there are too many. */
 static void
 merge_crowd(Relation index, OmenMeta *meta)
@@ -681,6 +702,7 @@ omen_maintain_now(Relation index, bool full)
 	omen_meta_read(index, meta);
 	if (full && directory_has_room(index, meta))
 		merge_all(index, meta);
+	renew_sketches(index, meta);
 	omen_maintain_unlock(index, OMEN_LOCK_MERGE);
 	omen_maintain_due(index);
 	omen_maintain_unlock(index, OMEN_LOCK_BY_HAND);

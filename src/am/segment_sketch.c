@@ -66,6 +66,18 @@ omen_am_sketches_are_sane(const OmenMeta *meta, const OmenSegment *segment)
 	return init_stored(&sketch, meta, &segment->sketches);
 }
 
+bool
+omen_am_sketches_are_as_wanted(Relation index, const OmenMeta *meta, const OmenSegment *segment)
+{
+	const OmenStoredSketches *stored = &segment->sketches;
+	OmenSketch	wanted;
+	OmenCodec	codec;
+
+	omen_am_codec(&codec, meta);
+	omen_am_wanted_sketch(&wanted, index, &codec);
+	return wanted.kind == stored->kind && wanted.bits == stored->bits && wanted.subvectors == stored->subvectors;
+}
+
 /* By measurement: docs/quantization.md. */
 uint32
 omen_am_usual_oversampling(const OmenSketch *sketch)

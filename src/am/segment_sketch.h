@@ -18,6 +18,9 @@ extern void omen_am_wanted_sketch(OmenSketch *sketch, Relation index, const Omen
 extern bool omen_am_segment_sketch(OmenSketch *sketch, Relation index, const OmenMeta *meta,
 								   const OmenSegment *segment);
 
+/* Has a segment what the options say now? */
+extern bool omen_am_sketches_are_as_wanted(Relation index, const OmenMeta *meta, const OmenSegment *segment);
+
 /* How many times as many candidates a search keeps as by codes, to find about as much. */
 extern uint32 omen_am_usual_oversampling(const OmenSketch *sketch);
 
