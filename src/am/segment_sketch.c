@@ -78,16 +78,17 @@ omen_am_sketches_are_as_wanted(Relation index, const OmenMeta *meta, const OmenS
 	return wanted.kind == stored->kind && wanted.bits == stored->bits && wanted.subvectors == stored->subvectors;
 }
 
-/* By measurement: docs/quantization.md. */
+/*
+ * By measurement: with few bits the nearest are hard to tell apart, and a beam
+ * that is wider from the start costs less than one that has to be widened.
+ */
 uint32
 omen_am_usual_oversampling(const OmenSketch *sketch)
 {
 	double		bits_per_dim = sketch->kind == OMEN_SKETCH_PRODUCT ?
 		(double) sketch->bits * sketch->subvectors / sketch->dims : sketch->bits;
 
-	if (bits_per_dim >= 4)
-		return 1;
-	if (bits_per_dim >= 2)
-		return 2;
-	return sketch->kind == OMEN_SKETCH_BINARY ? 6 : 4;
+	if (sketch->kind == OMEN_SKETCH_BINARY)
+		return 4;
+	return bits_per_dim < 2 ? 2 : 1;
 }
