@@ -29,11 +29,7 @@ omen_scan_tail_open(OmenScanTail *scan, Relation index, const OmenMeta *meta,
 					OmenFilter *filter)
 {
 	memset(scan, 0, offsetof(OmenScanTail, reader));
-	scan->read = false;
 	scan->limit = INFINITY;
-	memset(&scan->pool, 0, sizeof(scan->pool));
-	scan->n_undirected = 0;
-	scan->n_nulls = 0;
 	scan->index = index;
 	scan->meta = meta;
 	scan->segment = segment;

@@ -24,7 +24,6 @@ typedef struct OmenScanTail
 	OmenFilter *filter;			/* NULL: all rows pass */
 	uint32		n_matching;		/* rows that pass */
 	MemoryContext context;
-	OmenTailReader reader;
 	bool		read;
 	float		limit;			/* rows with keys up to this have been put into the pool, */
 	float		limit_before;	/* those up to this by an earlier pass; */
@@ -34,6 +33,7 @@ typedef struct OmenScanTail
 	uint32		n_undirected;
 	ItemPointerData *nulls;
 	uint32		n_nulls;
+	OmenTailReader reader;		/* last member: large, and initialised by each pass */
 } OmenScanTail;
 
 /* A row taken from the tail. */
