@@ -75,6 +75,7 @@ class Sequence:
         self._each(methodcaller(part), part)
         self._each(methodcaller("prepare_search"), part)
         self._each(methodcaller("search", EF_AFTER_WRITES, f"search_after_{part}"), part)
+        self._each(methodcaller("search", None, f"search_default_after_{part}"), part)
 
     def filter(self) -> None:
         """Workload by workload, so that all answer the same questions one after the other."""

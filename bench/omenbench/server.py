@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable
 
 import numpy as np
@@ -25,12 +26,12 @@ class Database:
         self.name = name
         self.settings: dict[str, str] = {}      # for every session, e.g. omenhnsw.ef_search
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         options = " ".join(f"-c {name}={value}" for name, value in self.settings.items())
         return dict(os.environ, PGDATABASE=self.name, PGOPTIONS=options)
 
     def _run(self, command: list[str], **keywords) -> bytes:
-        done = subprocess.run(command, env=self._environment(), stdout=subprocess.PIPE,
+        done = subprocess.run(command, env=self.environment(), stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, **keywords)
         if done.returncode != 0:
             raise ServerError(done.stderr.decode(errors="replace").strip())
@@ -55,6 +56,9 @@ class Database:
         seconds, wal_bytes = rows[-1]
         return float(seconds), int(wal_bytes)
 
+    def watch(self, query: str, interval_s: float) -> Watch:
+        return Watch(self, query, interval_s)
+
     def load(self, table: str, ids: np.ndarray, vectors: np.ndarray) -> None:
         """COPY rows (id int, v vector) in binary, in chunks."""
         chunks = (_copy_rows(ids[start:start + 20000], vectors[start:start + 20000])
@@ -70,7 +74,7 @@ class Database:
 
     def _copy(self, what: str, chunks: Iterable[bytes]) -> None:
         command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", f"COPY {what}"]
-        with subprocess.Popen(command, env=self._environment(), stdin=subprocess.PIPE,
+        with subprocess.Popen(command, env=self.environment(), stdin=subprocess.PIPE,
                               stderr=subprocess.PIPE) as copy:
             try:
                 for chunk in chunks:
@@ -85,14 +89,49 @@ class Database:
         """Transactions a second, each of a script drawn; length is pgbench's -T SECONDS or -t TRANSACTIONS."""
         scripts = [script] if isinstance(script, str) else script
         with tempfile.TemporaryDirectory(prefix="bench_scripts") as folder:
-            files = []
-            for number, text in enumerate(scripts):
-                files += ["-f", os.path.join(folder, f"{number}.sql")]
-                with open(files[-1], "w", encoding="utf-8") as file:
-                    file.write(text)
-            output = self._run(["pgbench", "-n", "-M", mode, *length, "-c", str(clients),
-                                "-j", str(clients), *files]).decode()
+            output = self._pgbench(folder, scripts, ["-M", mode, *length, "-c", str(clients), "-j", str(clients)])
         return float(re.search(r"^tps = ([0-9.]+)", output, re.M).group(1))
+
+    def latencies(self, script: str, seconds: int) -> list[tuple[float, float]]:
+        """When each transaction of one client ended, since 1970, and how long it took, in seconds."""
+        with tempfile.TemporaryDirectory(prefix="bench_scripts") as folder:
+            self._pgbench(folder, [script], ["-M", "prepared", "-T", str(seconds), "-l",
+                                             "--log-prefix", os.path.join(folder, "log")])
+            name = next(name for name in os.listdir(folder) if name.startswith("log"))
+            with open(os.path.join(folder, name), encoding="ascii") as file:
+                fields = [line.split() for line in file]
+        return [(int(line[4]) + int(line[5]) / 1e6, int(line[2]) / 1e6) for line in fields]
+
+    def _pgbench(self, folder: str, scripts: list[str], options: list[str]) -> str:
+        files = []
+        for number, text in enumerate(scripts):
+            files += ["-f", os.path.join(folder, f"{number}.sql")]
+            with open(files[-1], "w", encoding="utf-8") as file:
+                file.write(text)
+        return self._run(["pgbench", "-n", *options, *files]).decode()
+
+
+class Watch:
+    """A query that psql asks again and again while "with" lasts; rows has all answers then."""
+
+    def __init__(self, db: Database, query: str, interval_s: float):
+        self.db = db
+        self.script = f"{query}\n\\watch {interval_s}\n"
+        self.rows: list[list[str]] = []
+
+    def __enter__(self) -> Watch:
+        self.process = subprocess.Popen(    # pylint: disable=consider-using-with; ended below
+            ["psql", "-XAtq", "-F", "\t"], env=self.db.environment(), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process.stdin.write(self.script)
+        self.process.stdin.flush()
+        time.sleep(0.2)             # it has to connect first
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.process.terminate()
+        output, _ = self.process.communicate()
+        self.rows = [line.split("\t") for line in output.splitlines() if "\t" in line]
 
 
 def _copy_rows(ids: np.ndarray, vectors: np.ndarray) -> bytes:

@@ -13,6 +13,8 @@ from omenbench.measure import Sequence
 from omenbench.peers.base import MissingPeer, Peer, PeerError, Settings, Task
 from omenbench.peers.engines import ENGINES
 from omenbench.peers.library import LibraryPeer
+from omenbench.peers.writes import seconds_in_index
+from omenbench.server import Database
 
 BENCH = datasets.BENCH
 SETTINGS = Settings(k=5, ladder=(10, 50), clients=(1, 2), seconds=0.05, rounds=1, m=8, ef_construction=32,
@@ -127,6 +129,30 @@ class Libraries(unittest.TestCase):
 
 
 @unittest.skipUnless("PGHOST" in os.environ, "no server (PGHOST)")
+class Watches(unittest.TestCase):
+    def test_answers_while_it_lasts(self):
+        with Database("postgres").watch("SELECT 'a', 'b'", 0.01) as watched:
+            time.sleep(0.3)
+        self.assertGreater(len(watched.rows), 5)
+        self.assertEqual(watched.rows[0], ["a", "b"])
+
+    def test_latencies(self):
+        start = time.time()
+        times = Database("postgres").latencies("SELECT pg_sleep(0.1);", 1)
+        self.assertTrue(8 <= len(times) <= 11, times)
+        for end, latency in times:
+            self.assertTrue(start < end < start + 5 and 0.1 <= latency < 0.2, times)
+
+
+class Phases(unittest.TestCase):
+    def test_seconds_in_index(self):
+        samples = [["1.0", "scanning heap"], ["1.5", "vacuuming indexes"], ["1.75", "vacuuming indexes"],
+                   ["2.0", "vacuuming heap"], ["3.0", "cleaning up indexes"], ["3.5", "truncating heap"]]
+        self.assertEqual(seconds_in_index(samples), 1.0)
+        self.assertEqual(seconds_in_index([]), 0)
+
+
+@unittest.skipUnless("PGHOST" in os.environ, "no server (PGHOST)")
 class WholeRuns(unittest.TestCase):
     def run_bench(self, *arguments):
         """The results of the one run, and the names of all files written."""
@@ -151,8 +177,18 @@ class WholeRuns(unittest.TestCase):
         for curve in ("search", "search_default", "search_after_insert", "search_after_vacuum"):
             self.assertGreater(peer[curve][0]["recall"], 0.9, curve)
             self.assertGreater(peer[curve][0]["tps"]["1"], 0, curve)
-        self.assertEqual((peer["insert"]["rows"], peer["insert"]["singles"]), (50, 50))
-        self.assertGreater(peer["insert"]["wal_bytes_per_single"], 0)
+        insert, vacuum = peer["insert"], peer["vacuum"]
+        self.assertEqual((insert["rows"], insert["singles"]), (50, 50))
+        self.assertGreater(insert["wal_bytes_per_single"], 0)
+        self.assertGreater(insert["singles_per_second_without_index"], 0)
+        self.assertGreaterEqual(insert["rows_per_second"], insert["rows_per_second_maintained"])
+        self.assertGreater(insert["wal_bytes_per_row"], insert["wal_bytes_per_row_without_index"])
+        self.assertGreater(insert["reader"]["before"]["queries"], 0)
+        self.assertGreater(insert["reader"]["before"]["p99_ms"], insert["reader"]["before"]["p50_ms"])
+        self.assertGreater(vacuum["index_blocks"], 0)
+        self.assertLess(0, vacuum["index_wal_bytes"])
+        self.assertLess(vacuum["index_wal_bytes"], vacuum["wal_bytes"])
+        self.assertLessEqual(vacuum["index_seconds"], vacuum["seconds"])
         self.assertIn("| build, vectors/s |", page)
         self.assertTrue(any(name.endswith(".md") for name in names))
 

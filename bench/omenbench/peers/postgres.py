@@ -13,9 +13,9 @@ from ..memory import Sampler, children
 from ..server import Database
 from .base import MissingPeer, Peer, PeerError, Settings, Task
 from .filtered import EXACT, FORCED, WAYS, FilteredTable, Way
+from .writes import MOST_SINGLES, WrittenTable
 
 OPERATORS = {"l2": "<->", "ip": "<#>", "cosine": "<=>", "l1": "<+>"}
-MOST_SINGLES = 2000             # rows inserted one by one
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Method:
     (further columns, of a method that filters by them).  setting is what the
     ladder of the search sets; its values are those of --ef, or the method's
     own where they mean something else.  ways are those to answer filtered
-    queries.
+    queries.  maintains tells how many processes are at work on an index in the
+    background.
     """
 
     extension: str
@@ -37,6 +38,7 @@ class Method:
     metrics: tuple[str, ...] = ("l2", "ip", "cosine")
     session: dict[str, str] = field(default_factory=dict)
     ways: dict[str, Way] = field(default_factory=lambda: WAYS)
+    maintains: str | None = None
 
 
 HNSW = "(v vector_{metric}_ops{attributes}) WITH (m = {m}, ef_construction = {ef_construction})"
@@ -54,7 +56,7 @@ PGVECTOR_WAYS = {
 
 METHODS = {
     "omenvec": Method("omenvec", "omenhnsw " + HNSW, "omenhnsw.ef_search", metrics=tuple(OPERATORS),
-                      ways=OMENVEC_WAYS),
+                      ways=OMENVEC_WAYS, maintains="SELECT count(*) FROM omenvec_progress()"),
     "pgvector": Method("vector", "hnsw " + HNSW.replace("{attributes}", ""), "hnsw.ef_search",
                        metrics=tuple(OPERATORS), ways=PGVECTOR_WAYS),
     "vectorchord": Method(
@@ -81,6 +83,7 @@ class PostgresPeer(Peer):
         self.operator = OPERATORS[task.data.metric]
         self.db = Database(f"bench_{name}")
         self.filtered = FilteredTable(self.db, self.operator, settings.k)
+        self.written = WrittenTable(self.db, self._query_script(), self.method.maintains)
 
     # --- data and build ---
 
@@ -223,52 +226,32 @@ class PostgresPeer(Peer):
     # --- writes ---
 
     def insert(self) -> None:
-        """Half of the rows in one statement each of two, the others one by one.
-
-        In two statements, for after a checkpoint the first touch of a page
-        logs it whole; the second shows what goes on.
-        """
+        """Most of the rows in two statements, the others one by one."""
         first_row, n_rows = self.task.n_built, self.task.n_rows
         clients = max(self.settings.clients)
-        n_singles = min((n_rows - first_row) // 2, MOST_SINGLES) // clients * clients
+        n_singles = min((n_rows - first_row) // 2, MOST_SINGLES) // (2 * clients) * (2 * clients)
         bulk_end = n_rows - n_singles
-        middle = (first_row + bulk_end) // 2
-        self.db.execute("CREATE TABLE plain (LIKE items);\nCHECKPOINT;")
-        first = self.db.timed(f"INSERT INTO items SELECT * FROM extra WHERE id < {middle}")
-        second = self.db.timed(f"INSERT INTO items SELECT * FROM extra WHERE id >= {middle} AND id < {bulk_end}")
-        plain = self.db.timed(f"INSERT INTO plain SELECT * FROM extra WHERE id < {bulk_end}")
-        self.db.execute("DROP TABLE plain;")
-        self.results["insert"] = {
-            "rows": bulk_end - first_row, "rows_per_second": (bulk_end - first_row) / (first[0] + second[0]),
-            "wal_bytes_per_row_after_checkpoint": first[1] / max(middle - first_row, 1),
-            "wal_bytes_per_row": second[1] / max(bulk_end - middle, 1),
-            "wal_bytes_per_row_without_index": plain[1] / max(bulk_end - first_row, 1),
-            **(self._insert_singles(bulk_end, n_singles, clients) if n_singles else {})}
+        self.results["insert"] = figures = self.written.insert_many(first_row, bulk_end, self.settings.seconds)
+        if n_singles:
+            figures.update(self.written.insert_singles(bulk_end, n_singles, clients))
+        self.written.rest()
         self.alive[first_row:] = True
         self._check_rows()
-        figures = self.results["insert"]
-        self.say(f"insert: {figures['rows_per_second']:,.0f} rows/s, {figures['wal_bytes_per_row']:,.0f} B of WAL"
-                 f" a row; one by one: {figures.get('singles_per_second', 0):,.0f} rows/s")
-
-    def _insert_singles(self, start: int, n_rows: int, clients: int) -> dict[str, Any]:
-        """Each row in a transaction of its own."""
-        self.db.execute(f"SELECT setval('next_single', {start}, false);")
-        before = self.db.value("SELECT pg_current_wal_insert_lsn()")
-        speed = self.db.pgbench(
-            "INSERT INTO items SELECT * FROM extra WHERE id = (SELECT nextval('next_single'));\n",
-            ["-t", str(n_rows // clients)], clients)
-        wal_bytes = int(self.db.value(f"SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '{before}')"))
-        return {"singles": n_rows, "singles_clients": clients, "singles_per_second": speed,
-                "wal_bytes_per_single": wal_bytes / n_rows}
+        reader = figures["reader"]
+        self.say(f"insert: {figures['rows_per_second']:,.0f} rows/s, maintained {figures['rows_per_second_maintained']:,.0f},"
+                 f" {figures['wal_bytes_per_row']:,.0f} B of WAL a row, maintained {figures['wal_bytes_per_row_maintained']:,.0f};"
+                 f" a reader's p99 {reader['before'].get('p99_ms', 0):.2f} ms, meanwhile {reader['meanwhile'].get('p99_ms', 0):.2f} ms;"
+                 f" one by one: {figures.get('singles_per_second', 0):,.0f} rows/s,"
+                 f" without the index {figures.get('singles_per_second_without_index', 0):,.0f}")
 
     def vacuum(self) -> None:
-        self.db.execute("DELETE FROM items WHERE id % 100 = 7;\nCHECKPOINT;")
+        self.db.execute("DELETE FROM items WHERE id % 100 = 7;")
         self.alive[7::100] = False
-        seconds, wal_bytes = self.db.timed("VACUUM (INDEX_CLEANUP on) items",
-                                           f"SET maintenance_work_mem = '{self.settings.memory}';")
+        self.results["vacuum"] = figures = self.written.vacuum(self.settings.memory)
         self._check_rows()
-        self.results["vacuum"] = {"seconds": seconds, "wal_bytes": wal_bytes}
-        self.say(f"vacuum after deleting 1 %: {seconds:.2f} s, {wal_bytes / 1e6:,.1f} MB of WAL")
+        self.say(f"vacuum after deleting 1 %: {figures['seconds']:.2f} s, {figures['wal_bytes'] / 1e6:,.1f} MB of WAL;"
+                 f" the index: {figures['index_seconds']:.3f} s, {figures['index_blocks']:,} block accesses,"
+                 f" {figures['index_wal_bytes'] / 1e6:,.2f} MB of WAL")
 
     def _check_rows(self) -> None:
         """Recall is only as right as what we believe to be in the table."""
