@@ -16,7 +16,9 @@ use Time::HiRes qw(sleep time);
 
 my $ROWS = 6000;
 my $MANY = 40000;
+# Workers load the library by the name that the extension's functions have, whatever the path is.
 my $node = new_node('parallel', settings => {
+	dynamic_library_path => "'/nowhere'",
 	shared_buffers => "'64MB'",
 	maintenance_work_mem => "'64MB'",
 	max_worker_processes => 8,
@@ -110,7 +112,7 @@ sub build
 
 	$node->safe_psql('postgres', "ALTER TABLE $table SET (parallel_workers = $workers)");
 	my ($result, $out, $err) = $node->psql('postgres',
-		"LOAD 'omenvec'; " . ($settings // '') . "; CREATE INDEX $index $on", on_error_stop => 1);
+		q{LOAD '$libdir/omenvec'; } . ($settings // '') . "; CREATE INDEX $index $on", on_error_stop => 1);
 	return wantarray ? ($result, $err) : $result;
 }
 

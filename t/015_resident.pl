@@ -19,9 +19,10 @@ my $folder = 'base/pgsql_tmp/pgsql_tmp_omenvec';
 seed_from_environment();
 
 # Temporary files that outlive a crash are the harder case.
+# Workers load the library by the name that the extension's functions have, whatever the path is.
 my $node = new_node('resident',
 	allows_streaming => 1,
-	settings => { maintenance_work_mem => "'64MB'", restart_after_crash => 'on',
+	settings => { dynamic_library_path => "'/nowhere'", maintenance_work_mem => "'64MB'", restart_after_crash => 'on',
 		remove_temp_files_after_crash => 'off' });
 
 sub copy_files
@@ -37,7 +38,7 @@ sub set_memory
 
 	$of->append_conf('postgresql.conf', "omenvec.resident_memory = '$limit'");
 	$of->reload;
-	$of->poll_query_until('postgres', "LOAD 'omenvec'; SHOW omenvec.resident_memory", "LOAD\n$limit")
+	$of->poll_query_until('postgres', q{LOAD '$libdir/omenvec'; SHOW omenvec.resident_memory}, "LOAD\n$limit")
 	  or die 'the setting did not change';
 }
 
@@ -291,6 +292,7 @@ same_answers($node, 'items', 'after a crash of one process');
 $node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('resident_standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->append_conf('postgresql.conf', q{dynamic_library_path = '$libdir'});    # where libpqwalreceiver is
 $standby->start;
 is(join(',', copy_files($standby)), '', 'a backup has no copies');
 $node->wait_for_catchup($standby);

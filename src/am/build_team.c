@@ -23,6 +23,7 @@
 #include "src/am/am.h"
 #include "src/am/build_team.h"
 #include "src/am/graph_host.h"
+#include "src/storage/library.h"
 
 #include "access/xact.h"
 #include "executor/instrument.h"
@@ -37,8 +38,6 @@
 #if PG_VERSION_NUM >= 170000
 #include "utils/wait_event.h"
 #endif
-
-#define LIBRARY_NAME "omenvec"
 
 /* If there is not even that much, the team is not worth a try. */
 #define PROBE_BYTES (1024 * 1024)
@@ -321,7 +320,7 @@ create_context(OmenBuildTeam *team, const char *worker_main, int n_workers,
 	ParallelContext *parallel;
 
 	EnterParallelMode();
-	parallel = CreateParallelContext(LIBRARY_NAME, worker_main, n_workers);
+	parallel = CreateParallelContext(OMEN_LIBRARY_NAME, worker_main, n_workers);
 	shm_toc_estimate_chunk(&parallel->estimator, sizeof(OmenTeamShared));
 	shm_toc_estimate_chunk(&parallel->estimator, job_bytes);
 	shm_toc_estimate_chunk(&parallel->estimator, strlen(query_text) + 1);

@@ -27,6 +27,7 @@
 #include "src/am/am.h"
 #include "src/am/maintain_progress.h"
 #include "src/storage/index_relation.h"
+#include "src/storage/library.h"
 #include "src/storage/maintain_lock.h"
 
 #include "access/relation.h"
@@ -231,7 +232,7 @@ launch(Relation index, BackgroundWorkerHandle **handle)
 		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
 		.bgw_start_time = BgWorkerStart_RecoveryFinished,
 		.bgw_restart_time = BGW_NEVER_RESTART,
-		.bgw_library_name = "$libdir/omenvec",
+		.bgw_library_name = OMEN_LIBRARY_NAME,
 		.bgw_function_name = "omen_worker_main",
 		.bgw_type = WORKER_TYPE
 	};

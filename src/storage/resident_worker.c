@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "src/storage/index_relation.h"
+#include "src/storage/library.h"
 #include "src/storage/resident.h"
 
 #include "access/relation.h"
@@ -44,7 +45,7 @@ omen_resident_request(Relation index)
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_ConsistentState;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(worker.bgw_library_name, "omenvec", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, OMEN_LIBRARY_NAME, BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, "omen_resident_worker_main", BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "omenvec resident copy", BGW_MAXLEN);
 	snprintf(worker.bgw_name, BGW_MAXLEN, "omenvec resident copy of index %u", RelationGetRelid(index));
