@@ -27,11 +27,19 @@ END $$;
 CREATE FUNCTION same_by_query(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS 'SELECT $1 = $2 LIMIT 1';
 CREATE FUNCTION compare_by_query(int, int) RETURNS int LANGUAGE sql IMMUTABLE STRICT AS 'SELECT btint4cmp($1, $2) LIMIT 1';
 
+CREATE SEQUENCE calls;
+CREATE FUNCTION same_counted(int, int) RETURNS boolean LANGUAGE plpgsql VOLATILE STRICT AS $$
+BEGIN
+	PERFORM nextval('calls');
+	RETURN $1 = $2;
+END $$;
+
 CREATE OPERATOR %== (FUNCTION = same_rest, LEFTARG = int, RIGHTARG = int, RESTRICT = eqsel);
 CREATE OPERATOR +== (FUNCTION = same_and_insert, LEFTARG = int, RIGHTARG = int, RESTRICT = eqsel);
 CREATE OPERATOR ?== (FUNCTION = same_by_query, LEFTARG = int, RIGHTARG = int, RESTRICT = eqsel);
+CREATE OPERATOR #== (FUNCTION = same_counted, LEFTARG = int, RIGHTARG = int, RESTRICT = eqsel);
 CREATE OPERATOR CLASS operator_ops FOR TYPE int USING omenhnsw AS
-	OPERATOR 10 %==, OPERATOR 11 +==, OPERATOR 12 ?==, FUNCTION 2 compare_by_query(int, int);
+	OPERATOR 10 %==, OPERATOR 11 +==, OPERATOR 12 ?==, OPERATOR 13 #==, FUNCTION 2 compare_by_query(int, int);
 
 CREATE INDEX operator_rows_i ON operator_rows USING omenhnsw (v vector_l2_ops, n operator_ops) WITH (autoseal = off);
 INSERT INTO operator_rows SELECT i, ARRAY[i, 0]::vector, i FROM generate_series(1, 400) AS i;
@@ -61,6 +69,13 @@ SELECT sum(total_bytes) AS bytes_before FROM pg_backend_memory_contexts \gset
 MOVE 1000 FROM each;
 SELECT sum(total_bytes) - :bytes_before < 4 * 1024 * 1024 AS stays_small FROM pg_backend_memory_contexts;
 COMMIT;
+
+-- Each value of a segment is tested once while the argument stays the same: 3 times here.
+SELECT omenvec_optimize('operator_rows_i');
+SELECT setval('calls', 1) AS before \gset
+SELECT o, k, s.id FROM (VALUES (1, 3), (2, 3), (3, 3), (4, 500), (5, 500), (6, NULL), (7, 3), (8, 3)) AS q (o, k),
+	LATERAL (SELECT id FROM operator_rows WHERE n #== k ORDER BY v <-> ARRAY[o, 0]::vector LIMIT 1) AS s ORDER BY o;
+SELECT currval('calls') - 1 = 3 * count(DISTINCT n) AS tested_thrice FROM operator_rows;
 
 -- Whoever has an index optimized or checked, its functions run with its owner's rights.
 CREATE ROLE regress_operators;

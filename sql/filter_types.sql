@@ -180,6 +180,17 @@ EXPLAIN (COSTS OFF) SELECT k, s.id FROM generate_series(1, 3) AS k,
     LATERAL (SELECT id FROM filter_items WHERE i4 = k ORDER BY v <-> '[100,100,20,3]' LIMIT 2) AS s;
 SELECT k, s.id FROM generate_series(1, 3) AS k,
     LATERAL (SELECT id FROM filter_items WHERE i4 = k ORDER BY v <-> '[100,100,20,3]' LIMIT 2) AS s ORDER BY k, s.id;
+-- Arguments of any length that change from one rescan to the next, and that come again
+CREATE TABLE filter_spans AS
+    SELECT i AS id, ARRAY[i, 0]::real[]::vector AS v, numrange(i, i + 10) AS span, ARRAY['t' || i % 7, 't' || i % 5] AS tags FROM generate_series(1, 300) AS i;
+CREATE INDEX ON filter_spans USING omenhnsw ((v::vector(2)) vector_l2_ops, span, tags);
+SELECT k, s.count, (SELECT count(*) FILTER (WHERE span @> k) FROM filter_spans) AS right
+FROM (VALUES (1.5), (1.5), (7.25), (100.125), (NULL), (100.125), (305), (7.25)) AS q (k),
+    LATERAL (SELECT count(*) FROM (SELECT id FROM filter_spans WHERE span @> (k + 0) ORDER BY v::vector(2) <-> ARRAY[coalesce(k, 0), 1]::vector) AS x) AS s;
+SELECT k, s.count, (SELECT count(*) FILTER (WHERE tags && k) FROM filter_spans) AS right
+FROM (VALUES ('{t1}'::text[]), ('{t1}'), ('{t6,t0}'), ('{}'), (NULL), ('{t6,t4}'), ('{t6,t4}')) AS q (k),
+    LATERAL (SELECT count(*) FROM (SELECT id FROM filter_spans WHERE tags && k ORDER BY v::vector(2) <-> ARRAY[coalesce(cardinality(k), 0), 1]::vector) AS x) AS s;
+DROP TABLE filter_spans;
 RESET enable_seqscan;
 
 -- Spheres: several, and with attributes

@@ -78,6 +78,7 @@ typedef struct OmenScan
 {
 	MemoryContext search_context;	/* survives rescans */
 	MemoryContext scan_context; /* reset by rescan */
+	MemoryContext filter_context;	/* of the filter alone */
 	OmenHost	host;			/* for searches, in the former */
 	OmenMeta   *meta;			/* NULL before the first search */
 	BlockNumber heap_blocks;	/* it cannot shrink while the scan has it open */
@@ -90,7 +91,7 @@ typedef struct OmenScan
 
 	OmenAttributes *attributes; /* NULL: the index has none */
 	const OmenRowBitmap *rows;		/* those wanted; NULL: all */
-	OmenFilter *filter;			/* NULL: all rows pass */
+	OmenFilter *filter;			/* NULL: all rows pass; it may survive rescans */
 	bool		wants_vectors;	/* no condition that the vector be NULL */
 	bool		wants_nulls;	/* no condition that it be not */
 
@@ -140,6 +141,7 @@ omen_am_beginscan(Relation index, int nkeys, int norderbys)
 
 	state->search_context = omen_scan_memory_take(OMEN_SCAN_LASTING);
 	state->scan_context = omen_scan_memory_take(OMEN_SCAN_PASSING);
+	state->filter_context = AllocSetContextCreate(state->search_context, "omenvec filter", ALLOCSET_DEFAULT_SIZES);
 	omen_host_init(&state->host, state->search_context);
 	omen_reader_init(&state->reader, index);
 	omen_reader_init(&state->bytes_reader, index);
@@ -174,11 +176,22 @@ omen_am_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, in
 	state->list_left = 0;
 }
 
+static void
+forget_filter(OmenScan *state)
+{
+	if (state->filter)
+		MemoryContextReset(state->filter_context);
+	state->filter = NULL;
+}
+
 /* From the next rescan on, only rows of a set are wanted, which must live as long; NULL: all. */
 void
 omen_am_restrict(IndexScanDesc scan, const OmenRowBitmap *rows)
 {
-	((OmenScan *) scan->opaque)->rows = rows;
+	OmenScan  *state = scan->opaque;
+
+	forget_filter(state);
+	state->rows = rows;
 }
 
 void
@@ -297,12 +310,30 @@ prepare_query(IndexScanDesc scan, OmenScan *state)
 		state->encoder.codec.query_from_vector(&state->encoder.codec, state->query, state->encoder.value);
 }
 
-/* Read the conditions on attributes, and those on the vector that are none of distance. */
+/*
+ * Read the conditions on attributes, unless they are those of the rescan before:
+ * then what became of them in the segments is kept, too.  On a standby,
+ * segments come and go between rescans.
+ */
 static void
 prepare_filter(IndexScanDesc scan, OmenScan *state)
 {
+	MemoryContext old_context;
+
+	if (state->filter && !state->reader.copies &&
+		omen_filter_is_of(state->filter, scan->keyData, scan->numberOfKeys))
+		return;
+	forget_filter(state);
+	old_context = MemoryContextSwitchTo(state->filter_context);
 	state->filter = omen_filter_create(scan->indexRelation, state->attributes, scan->keyData,
 									   scan->numberOfKeys, state->rows);
+	MemoryContextSwitchTo(old_context);
+}
+
+/* Read the conditions on the vector that are none of distance. */
+static void
+read_wants(IndexScanDesc scan, OmenScan *state)
+{
 	state->wants_vectors = state->wants_nulls = true;
 	for (int i = 0; i < scan->numberOfKeys; i++)
 	{
@@ -386,6 +417,7 @@ start(IndexScanDesc scan, OmenScan *state)
 	read_directory(scan, state);
 	prepare_query(scan, state);
 	prepare_filter(scan, state);
+	read_wants(scan, state);
 	state->range = omen_range_read(scan);
 	state->refines = state->encoder.codec.refine != OMEN_REFINE_NONE &&
 		state->query_class == OMEN_VALUE_CODED;

@@ -58,8 +58,7 @@ omen_scan_segment_open(OmenScanSegment *scan, Relation index, const OmenMeta *me
 		omen_scan_open_sketches(scan, index, meta, vector);
 	if (filter)
 	{
-		scan->filter = palloc(sizeof(OmenSegmentFilter));
-		omen_segment_filter_open(scan->filter, filter, index, meta, segment, scan->resident);
+		scan->filter = omen_segment_filter_open(filter, index, meta, segment, scan->resident);
 		scan->share = scan->near_share = scan->filter->share;
 	}
 }

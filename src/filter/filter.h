@@ -20,10 +20,14 @@ typedef struct OmenFilter OmenFilter;
 /*
  * The filter of a scan, in the current memory context: keys on attributes,
  * ANDed, and that a row be in a set, if that is not NULL; keys on the vector are
- * left out.  NULL if there are none.  Keys and set must live as long.
+ * left out.  NULL if there are none.  The set must live as long, the keys
+ * until there are others.
  */
 extern OmenFilter *omen_filter_create(Relation index, const OmenAttributes *attributes,
-									  ScanKey keys, int n_keys, const OmenRowBitmap *rows);
+									  const ScanKeyData *keys, int n_keys, const OmenRowBitmap *rows);
+
+/* Would the same be made of these keys? */
+extern bool omen_filter_is_of(const OmenFilter *filter, const ScanKeyData *keys, int n_keys);
 
 /* No row can pass: a condition compares with NULL, or contradicts another. */
 extern bool omen_filter_is_empty(const OmenFilter *filter);
@@ -65,6 +69,8 @@ typedef struct OmenRankTest
 /* A filter turned into ranks of one segment; or, if it has a set of rows, into marks. */
 typedef struct OmenSegmentFilter
 {
+	MemoryContext context;		/* of all of it */
+	const OmenResident *resident;	/* NULL: it was made by pages */
 	bool		has_marks;
 	OmenSegmentRows rows;
 	OmenAttributeReader reader;
@@ -76,9 +82,12 @@ typedef struct OmenSegmentFilter
 	double		share;			/* of the entries, if the attributes are independent */
 } OmenSegmentFilter;
 
-extern void omen_segment_filter_open(OmenSegmentFilter *segment_filter, OmenFilter *filter, Relation index,
-									 const OmenMeta *meta, const OmenSegment *segment,
-									 const OmenResident *resident);
+/*
+ * Turn a filter into ranks or marks of a segment of the directory.  It belongs to
+ * the filter, and is the same at the next call, if the resident copy is.
+ */
+extern OmenSegmentFilter *omen_segment_filter_open(OmenFilter *filter, Relation index, const OmenMeta *meta,
+												   const OmenSegment *segment, const OmenResident *resident);
 extern void omen_segment_filter_release(OmenSegmentFilter *segment_filter);
 
 /* Does a TID entry pass? */

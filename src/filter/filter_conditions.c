@@ -14,6 +14,7 @@
 #include "catalog/pg_type_d.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/pg_locale.h"
@@ -113,12 +114,12 @@ set_beginnings(OmenCondition *condition)
 }
 
 static void
-set_operator(OmenCondition *condition, Relation index, const OmenAttribute *attribute, ScanKey key)
+set_operator(OmenCondition *condition, Relation index, const OmenAttribute *attribute, const ScanKeyData *key)
 {
 	condition->strategy = key->sk_strategy;
-	/* what the function keeps for its next call is to go with the filter, not to gather with each rescan */
+	/* what the function keeps for its next call is to go with the filter */
 	condition->operator = palloc(sizeof(FmgrInfo));
-	fmgr_info_copy(condition->operator, &key->sk_func, CurrentMemoryContext);
+	fmgr_info_copy(condition->operator, unconstify(FmgrInfo *, &key->sk_func), CurrentMemoryContext);
 	condition->collation = key->sk_collation;
 	set_arguments(condition, key);
 	if (key->sk_strategy >= OMEN_STRATEGY_LESS && key->sk_strategy <= OMEN_STRATEGY_GREATER)
@@ -137,53 +138,107 @@ set_operator(OmenCondition *condition, Relation index, const OmenAttribute *attr
 	}
 }
 
-static OmenFilter *
-make_filter(const OmenAttributes *attributes, int n_keys)
+static void
+set_condition(OmenFilter *filter, Relation index, OmenCondition *condition, const ScanKeyData *key)
 {
-	OmenFilter *filter = palloc0(offsetof(OmenFilter, conditions) + n_keys * sizeof(OmenCondition));
+	condition->attribute = key->sk_attno - 2;
+	if (key->sk_flags & SK_SEARCHNULL)
+		condition->kind = OMEN_CONDITION_IS_NULL;
+	else if (key->sk_flags & SK_SEARCHNOTNULL)
+		condition->kind = OMEN_CONDITION_IS_NOT_NULL;
+	else if (key->sk_flags & SK_ISNULL)
+		filter->empty = true;	/* operators are strict */
+	else
+	{
+		set_operator(condition, index, &filter->attributes->attributes[condition->attribute], key);
+		filter->empty |= condition->n_arguments == 0;
+	}
+}
 
+/* ---- keys, to be recognized ---- */
+
+/* Has a key something to compare with? */
+static bool
+has_argument(const ScanKeyData *key)
+{
+	return (key->sk_flags & (SK_SEARCHNULL | SK_SEARCHNOTNULL | SK_ISNULL)) == 0;
+}
+
+/* A copy of a key with its argument, which may be gone at the next rescan. */
+static void
+copy_key(OmenFilterKey *copy, Relation index, const ScanKeyData *key)
+{
+	Oid			type = OidIsValid(key->sk_subtype) ? key->sk_subtype :
+		index->rd_opcintype[key->sk_attno - 1];
+
+	copy->key = *key;
+	if (!has_argument(key))
+		return;
+	if (key->sk_flags & SK_SEARCHARRAY)
+		copy->length = -1;
+	else
+		get_typlenbyval(type, &copy->length, &copy->by_value);
+	copy->opaque = type == ANYELEMENTOID && (key->sk_flags & SK_SEARCHARRAY) == 0;
+	if (!copy->opaque)
+		copy->key.sk_argument = datumCopy(key->sk_argument, copy->by_value, copy->length);
+}
+
+static bool
+is_same_key(const OmenFilterKey *copy, const ScanKeyData *key)
+{
+	if (copy->key.sk_attno != key->sk_attno || copy->key.sk_flags != key->sk_flags ||
+		copy->key.sk_strategy != key->sk_strategy || copy->opaque)
+		return false;
+	return !has_argument(key) ||
+		datumIsEqual(copy->key.sk_argument, key->sk_argument, copy->by_value, copy->length);
+}
+
+/* ---- filters ---- */
+
+OmenFilter *
+omen_filter_create(Relation index, const OmenAttributes *attributes, const ScanKeyData *keys, int n_keys,
+				   const OmenRowBitmap *rows)
+{
+	OmenFilter *filter;
+	int			n = 0;
+
+	for (int i = 0; i < n_keys; i++)
+		n += keys[i].sk_attno >= 2;
+	if (n == 0 && rows == NULL)
+		return NULL;
+	filter = palloc0(offsetof(OmenFilter, conditions) + n * sizeof(OmenCondition));
 	filter->attributes = attributes;
+	filter->context = CurrentMemoryContext;
 	filter->scratch = AllocSetContextCreate(CurrentMemoryContext, "omenvec filter",
 											ALLOCSET_DEFAULT_SIZES);
+	filter->rows = rows;
+	filter->empty = rows != NULL && rows->n_blocks == 0;
+	filter->keys = palloc0(Max(n, 1) * sizeof(OmenFilterKey));
+	for (int i = 0; i < n_keys; i++)
+	{
+		OmenFilterKey *key = &filter->keys[filter->n];
+
+		if (keys[i].sk_attno < 2)
+			continue;
+		copy_key(key, index, &keys[i]);
+		set_condition(filter, index, &filter->conditions[filter->n++], &key->key);
+	}
 	return filter;
 }
 
-OmenFilter *
-omen_filter_create(Relation index, const OmenAttributes *attributes, ScanKey keys, int n_keys,
-				   const OmenRowBitmap *rows)
+bool
+omen_filter_is_of(const OmenFilter *filter, const ScanKeyData *keys, int n_keys)
 {
-	OmenFilter *filter = NULL;
+	int			n = 0;
 
-	if (rows)
-	{
-		filter = make_filter(attributes, n_keys);
-		filter->rows = rows;
-		filter->empty = rows->n_blocks == 0;
-	}
 	for (int i = 0; i < n_keys; i++)
 	{
-		ScanKey		key = &keys[i];
-		OmenCondition  *condition;
-
-		if (key->sk_attno < 2)
+		if (keys[i].sk_attno < 2)
 			continue;
-		if (filter == NULL)
-			filter = make_filter(attributes, n_keys);
-		condition = &filter->conditions[filter->n++];
-		condition->attribute = key->sk_attno - 2;
-		if (key->sk_flags & SK_SEARCHNULL)
-			condition->kind = OMEN_CONDITION_IS_NULL;
-		else if (key->sk_flags & SK_SEARCHNOTNULL)
-			condition->kind = OMEN_CONDITION_IS_NOT_NULL;
-		else if (key->sk_flags & SK_ISNULL)
-			filter->empty = true;	/* operators are strict */
-		else
-		{
-			set_operator(condition, index, &attributes->attributes[condition->attribute], key);
-			filter->empty |= condition->n_arguments == 0;
-		}
+		if (n == filter->n || !is_same_key(&filter->keys[n++], &keys[i]))
+			return false;
 	}
-	return filter;
+	return n == filter->n;
 }
 
 bool

@@ -36,10 +36,22 @@ typedef struct OmenCondition
 	text	  **beginnings;		/* what a value begins with, for each argument; NULL: not known */
 } OmenCondition;
 
+/* A key that a condition was made of. */
+typedef struct OmenFilterKey
+{
+	ScanKeyData key;
+	int16		length;			/* of the argument's type */
+	bool		by_value;
+	bool		opaque;			/* of a type that the key does not tell: it is no copy, and never recognized */
+} OmenFilterKey;
+
 struct OmenFilter
 {
 	const OmenAttributes *attributes;
+	MemoryContext context;
 	MemoryContext scratch;		/* for operators, reset after each row or value */
+	OmenFilterKey *keys;		/* of each condition */
+	OmenSegmentFilter *segments[OMEN_MAX_SEGMENTS];	/* what became of it, by number in the directory; or NULL */
 	const OmenRowBitmap *rows;	/* NULL: all */
 	bool		empty;
 	int			n;

@@ -115,13 +115,14 @@ open_sets(OmenSegmentFilter *segment_filter, OmenFilter *filter, Relation index,
 	segment_filter->n_most = segment_filter->sets[0].n_entries;
 }
 
-/* Turn a filter into ranks or marks of a segment; memory comes from the current context. */
-void
-omen_segment_filter_open(OmenSegmentFilter *segment_filter, OmenFilter *filter, Relation index,
-						 const OmenMeta *meta, const OmenSegment *segment,
-						 const OmenResident *resident)
+static OmenSegmentFilter *
+make_segment_filter(OmenFilter *filter, Relation index, const OmenMeta *meta,
+					const OmenSegment *segment, const OmenResident *resident)
 {
-	memset(segment_filter, 0, sizeof(*segment_filter));
+	OmenSegmentFilter *segment_filter = palloc0(sizeof(OmenSegmentFilter));
+
+	segment_filter->context = CurrentMemoryContext;
+	segment_filter->resident = resident;
 	segment_filter->share = 1;
 	if (filter->n > 0)
 		open_sets(segment_filter, filter, index, meta, segment, resident);
@@ -134,6 +135,23 @@ omen_segment_filter_open(OmenSegmentFilter *segment_filter, OmenFilter *filter, 
 		segment_filter->share = (double) segment_filter->n_most / Max(segment->n_rows, 1);
 	}
 	omen_attribute_reader_release(&segment_filter->reader);
+	return segment_filter;
+}
+
+OmenSegmentFilter *
+omen_segment_filter_open(OmenFilter *filter, Relation index, const OmenMeta *meta,
+						 const OmenSegment *segment, const OmenResident *resident)
+{
+	OmenSegmentFilter **place = &filter->segments[segment - meta->segments];
+
+	if (*place == NULL || (*place)->resident != resident)
+	{
+		MemoryContext old_context = MemoryContextSwitchTo(filter->context);
+
+		*place = make_segment_filter(filter, index, meta, segment, resident);
+		MemoryContextSwitchTo(old_context);
+	}
+	return *place;
 }
 
 /* A byte for each rank from the first to the last range of a set. */
@@ -153,9 +171,11 @@ void
 omen_segment_filter_prepare_tests(OmenSegmentFilter *segment_filter)
 {
 	const OmenAttributeReader *reader = &segment_filter->reader;
+	MemoryContext old_context;
 
 	if (segment_filter->has_marks || reader->copy == NULL || segment_filter->tests != NULL)
 		return;
+	old_context = MemoryContextSwitchTo(segment_filter->context);
 	segment_filter->tests = palloc0(segment_filter->n_sets * sizeof(OmenRankTest));
 	for (int i = 0; i < segment_filter->n_sets; i++)
 	{
@@ -171,6 +191,7 @@ omen_segment_filter_prepare_tests(OmenSegmentFilter *segment_filter)
 		if (set->n_ranges > 1)
 			test->passing = passing_ranks(set);
 	}
+	MemoryContextSwitchTo(old_context);
 }
 
 /* Unpin all pages. */
