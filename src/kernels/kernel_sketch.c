@@ -298,6 +298,75 @@ avx2_low_bit_dot4(const uint8 *const *records, const int8 *planes, uint32 n_byte
 DEFINE_LOW_BIT_KEYS(AVX2, avx2)
 DEFINE_ENTRIES(AVX2, avx2, Entries8)
 
+#define FLOATS 8				/* in a register */
+
+/* Sums and differences of a and b. */
+AVX2 static inline void
+butterfly(__m256 *a, __m256 *b)
+{
+	__m256		sum = _mm256_add_ps(*a, *b);
+
+	*b = _mm256_sub_ps(*a, *b);
+	*a = sum;
+}
+
+/* The steps within a register; the second of two that are compared takes the difference. */
+AVX2 static inline __m256
+hadamard_of_register(__m256 x)
+{
+	__m256		other = _mm256_permute_ps(x, _MM_SHUFFLE(2, 3, 0, 1));
+
+	x = _mm256_blend_ps(_mm256_add_ps(x, other), _mm256_sub_ps(other, x), 0xaa);
+	other = _mm256_permute_ps(x, _MM_SHUFFLE(1, 0, 3, 2));
+	x = _mm256_blend_ps(_mm256_add_ps(x, other), _mm256_sub_ps(other, x), 0xcc);
+	other = _mm256_permute2f128_ps(x, x, 1);
+	return _mm256_blend_ps(_mm256_add_ps(x, other), _mm256_sub_ps(other, x), 0xf0);
+}
+
+AVX2 static void
+avx2_hadamard(float *x, uint32 n)
+{
+	uint32		half = FLOATS;
+
+	if (n < FLOATS)
+	{
+		scalar_hadamard(x, n);
+		return;
+	}
+	for (uint32 i = 0; i < n; i += FLOATS)
+		_mm256_storeu_ps(x + i, hadamard_of_register(_mm256_loadu_ps(x + i)));
+
+	/* two steps at a time */
+	for (; 4 * half <= n; half *= 4)
+	{
+		for (uint32 from = 0; from < n; from += 4 * half)
+		{
+			for (uint32 i = from; i < from + half; i += FLOATS)
+			{
+				__m256		quarters[4];
+
+				for (uint32 k = 0; k < 4; k++)
+					quarters[k] = _mm256_loadu_ps(x + i + k * half);
+				butterfly(&quarters[0], &quarters[1]);
+				butterfly(&quarters[2], &quarters[3]);
+				butterfly(&quarters[0], &quarters[2]);
+				butterfly(&quarters[1], &quarters[3]);
+				for (uint32 k = 0; k < 4; k++)
+					_mm256_storeu_ps(x + i + k * half, quarters[k]);
+			}
+		}
+	}
+	for (uint32 i = 0; half < n && i < half; i += FLOATS)
+	{
+		__m256		low = _mm256_loadu_ps(x + i);
+		__m256		high = _mm256_loadu_ps(x + i + half);
+
+		butterfly(&low, &high);
+		_mm256_storeu_ps(x + i, low);
+		_mm256_storeu_ps(x + i + half, high);
+	}
+}
+
 /*
  * Entries of 16 records at a time, as a scan of tables in registers (Andre et al., "Cache locality
  * is not enough", VLDB 2015): one shuffle looks up the low halves of a byte of all of
@@ -405,7 +474,7 @@ const OmenSketchKernels omen_sketch_kernels_avx2 = {
 	.product_keys_4 = avx2_product_keys_4,
 	.entries_l2 = avx2_entries_l2,
 	.entries_ip = avx2_entries_ip,
-	.hadamard = scalar_hadamard
+	.hadamard = avx2_hadamard
 };
 
 #undef BYTES
@@ -460,7 +529,7 @@ const OmenSketchKernels omen_sketch_kernels_avx512 = {
 	.product_keys_4 = avx2_product_keys_4,
 	.entries_l2 = avx512_entries_l2,
 	.entries_ip = avx512_entries_ip,
-	.hadamard = scalar_hadamard
+	.hadamard = avx2_hadamard
 };
 
 #undef BYTES

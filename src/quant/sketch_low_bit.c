@@ -36,6 +36,8 @@
 
 #include "src/quant/rotation.h"
 
+#define SUMS 4
+
 /* Vectors for the mean and the units. */
 #define SAMPLE_MAX 1024
 
@@ -102,6 +104,31 @@ low_bit_planes(const OmenSketchQuery *query)
 
 /* ---------- vectors ---------- */
 
+/* |x - c|^2, in a few sums side by side, so that additions need not wait for one another. */
+static double
+low_bit_distance_sq(const float *x, const float *centre, uint32 n)
+{
+	double		sums[SUMS] = {0};
+	uint32		i = 0;
+
+	for (; i + SUMS <= n; i += SUMS)
+	{
+		for (uint32 k = 0; k < SUMS; k++)
+		{
+			double		diff = (double) x[i + k] - centre[i + k];
+
+			sums[k] += diff * diff;
+		}
+	}
+	for (; i < n; i++)
+	{
+		double		diff = (double) x[i] - centre[i];
+
+		sums[0] += diff * diff;
+	}
+	return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 /*
  * The rotated direction of x - c, of norm 1 unless it is zero; returns its norm, in double, where
  * floats of any size have one.
@@ -109,18 +136,9 @@ low_bit_planes(const OmenSketchQuery *query)
 static double
 low_bit_direction(const OmenSketch *sketch, const float *centre, const float *x, float *direction)
 {
-	double		norm_sq = 0;
-	double		norm;
-	double		inverse;
+	double		norm = sqrt(low_bit_distance_sq(x, centre, sketch->dims));
+	double		inverse = norm > 0 ? 1.0 / norm : 0.0;
 
-	for (uint32 i = 0; i < sketch->dims; i++)
-	{
-		double		diff = (double) x[i] - centre[i];
-
-		norm_sq += diff * diff;
-	}
-	norm = sqrt(norm_sq);
-	inverse = norm > 0 ? 1.0 / norm : 0.0;
 	for (uint32 i = 0; i < sketch->dims; i++)
 		direction[i] = (float) (((double) x[i] - centre[i]) * inverse);
 	if (sketch->kind == OMEN_SKETCH_LOW_BIT)
@@ -141,20 +159,25 @@ low_bit_quantize(const OmenSketch *sketch, const float *direction, float step, u
 	int32		top = (1 << sketch->bits) - 1;
 	float		inverse = 1.0f / step;
 	float		middle = (float) (top + 1) / 2;
-	double		dot = 0;
-	int64		norm_sq = 0;
+	float		limit = (float) top + 0.5f;
+	float		dots[SUMS] = {0};
+	int32		norm_sq = 0;
 
 	for (uint32 i = 0; i < sketch->dims; i++)
 	{
-		float		place = floorf(direction[i] * inverse + middle);
-		int32		level = (int32) Min(Max(place, 0.0f), (float) top);
-		int32		u = 2 * level - top;
+		/* conversion rounds towards 0, and is down for what is not negative */
+		float		place = Min(Max(direction[i] * inverse + middle, 0.0f), limit);
 
-		levels[i] = (uint8) level;
-		dot += (double) u * direction[i];
+		levels[i] = (uint8) (int32) place;
+	}
+	for (uint32 i = 0; i < sketch->dims; i++)
+	{
+		int32		u = 2 * levels[i] - top;
+
+		dots[i % SUMS] += (float) u * direction[i];
 		norm_sq += u * u;
 	}
-	return (LowBitFit) {.dot = dot, .norm_sq = (double) norm_sq};
+	return (LowBitFit) {.dot = (double) (dots[0] + dots[1]) + (double) (dots[2] + dots[3]), .norm_sq = norm_sq};
 }
 
 /* The step, relative to a component's usual size, that is best for normal distributions (Max 1960). */
@@ -260,16 +283,7 @@ low_bit_train(const OmenSketch *sketch, uint32 part pg_attribute_unused(), uint3
 	low_bit_train_centre(sketch, n, x, centre, scratch);
 
 	for (uint32 k = 0; k < n; k++)
-	{
-		const float *vector = x + (size_t) k * sketch->dims;
-
-		for (uint32 i = 0; i < sketch->dims; i++)
-		{
-			double		diff = (double) vector[i] - centre[i];
-
-			norms_sq += diff * diff;
-		}
-	}
+		norms_sq += low_bit_distance_sq(x + (size_t) k * sketch->dims, centre, sketch->dims);
 	m->unit = low_bit_unit(sqrt(norms_sq / n));
 
 	for (uint32 k = 0; k < n; k++)
@@ -387,7 +401,9 @@ low_bit_query_planes(const OmenSketch *sketch, const float *direction, float sca
 
 		for (uint32 j = 0; j < n; j++)
 		{
-			planes[j] = (int8) rintf(direction[from + j] * scale);
+			/* to the nearest, by a number that is not negative */
+			planes[j] = (int8) ((int32) (direction[from + j] * scale + (MAX_QUERY_CODE + 1.5f)) -
+								(MAX_QUERY_CODE + 1));
 			sum += planes[j];
 		}
 	}
