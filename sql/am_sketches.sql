@@ -64,7 +64,8 @@ DECLARE
 BEGIN
     FOR options, opclass, operator, kind IN
         SELECT o, format('%s_%s_ops', types.kind, metrics.name), metrics.operator, types.kind
-        FROM unnest(ARRAY['quantization = low_bit', 'quantization = low_bit, bits = 2', 'quantization = low_bit, bits = 4']) WITH ORDINALITY AS options (o, n),
+        FROM unnest(ARRAY['quantization = low_bit', 'quantization = low_bit, bits = 2', 'quantization = low_bit, bits = 4',
+                          'quantization = binary']) WITH ORDINALITY AS options (o, n),
              (VALUES ('vector'), ('halfvec')) AS types (kind),
              (VALUES ('l2', '<->'), ('ip', '<#>'), ('cosine', '<=>')) AS metrics (name, operator)
         ORDER BY options.n, 2
@@ -139,6 +140,12 @@ SELECT recall >= 0.95 AS good, ordered FROM am_sketches_try('vector', '<->');
 SELECT * FROM omenvec_check('am_sketches_idx');
 SELECT pg_get_indexdef('am_sketches_idx'::regclass);
 DROP VIEW am_sketches_state;
+DROP INDEX am_sketches_idx;
+
+-- Nodes numbered by an attribute: sketches go with them
+CREATE INDEX am_sketches_idx ON am_sketches USING omenhnsw (v vector_l2_ops, id) WITH (quantization = low_bit, group_by = 2);
+SELECT * FROM omenvec_check('am_sketches_idx');
+SELECT recall >= 0.95 AS good, ordered FROM am_sketches_try('vector', '<->');
 DROP INDEX am_sketches_idx;
 
 -- No rows, one row, equal rows, few dimensions and many

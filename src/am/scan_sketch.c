@@ -42,9 +42,18 @@ omen_scan_open_sketches(OmenScanSegment *scan, Relation index, const OmenMeta *m
 static const void *
 read_model(OmenScanSegment *scan)
 {
-	if (omen_scan_has_copy(scan, OMEN_COLUMN_BYTES))
-		return omen_model_of_copy(scan->reader->index, scan->resident, scan->segment, scan->sketch.model_bytes);
-	return omen_model_read(scan->reader, &scan->bytes, scan->sketch.model_bytes);
+	uint32		n_bytes = scan->sketch.model_bytes;
+	const void *model = omen_scan_has_copy(scan, OMEN_COLUMN_BYTES) ?
+		omen_model_of_copy(scan->resident, scan->segment, n_bytes) :
+		omen_model_read(scan->reader, &scan->bytes, n_bytes);
+
+	if (model == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("model of the sketches in segment %u of index \"%s\" is damaged",
+						scan->segment->id, RelationGetRelationName(scan->reader->index)),
+				 errhint("Please REINDEX it.")));
+	return model;
 }
 
 void

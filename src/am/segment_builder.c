@@ -491,6 +491,8 @@ permute_nodes(OmenBuildTeam *team, Sealing *sealing, const uint32 *order)
 		omen_permute(&team->team, rows->refines, codec->refine_bytes, order, n);
 	omen_permute(&team->team, rows->tids, sizeof(ItemPointerData), order, n);
 	permute_codes(team, codec, rows->codes, order, n);
+	if (sealing->sketches.records)
+		omen_permute(&team->team, sealing->sketches.records, sealing->sketches.sketch->sketch_bytes, order, n);
 	renumber_duplicates(sealing->builder, &sealing->folded, order);
 }
 

@@ -15,6 +15,8 @@
 #include "src/am/segment_sketch.h"
 
 #include "src/am/am_api.h"
+#include "src/am/graph_host.h"
+#include "src/storage/stored_model.h"
 
 void
 omen_am_wanted_sketch(OmenSketch *sketch, Relation index, const OmenCodec *codec)
@@ -78,17 +80,55 @@ omen_am_sketches_are_as_wanted(Relation index, const OmenMeta *meta, const OmenS
 	return wanted.kind == stored->kind && wanted.bits == stored->bits && wanted.subvectors == stored->subvectors;
 }
 
+struct OmenSketchProof
+{
+	OmenCodec	codec;
+	OmenSketch	sketch;
+	const void *model;
+	float	   *vector;
+	uint8	   *record;
+	void	   *scratch;
+};
+
+OmenSketchProof *
+omen_am_sketch_proof(Relation index, const OmenMeta *meta, const OmenSegment *segment)
+{
+	OmenSketchProof *proof = palloc(sizeof(OmenSketchProof));
+	OmenColumnView bytes;
+	OmenReader	reader;
+
+	omen_am_codec(&proof->codec, meta);
+	(void) omen_am_segment_sketch(&proof->sketch, index, meta, segment);
+	omen_reader_init(&reader, index);
+	omen_column_view(&bytes, index, meta, segment, OMEN_COLUMN_BYTES);
+	proof->model = omen_model_read(&reader, &bytes, proof->sketch.model_bytes);
+	proof->vector = omen_host_alloc(CurrentMemoryContext, proof->sketch.dims * sizeof(float));
+	proof->record = omen_host_alloc(CurrentMemoryContext, proof->sketch.sketch_bytes);
+	proof->scratch = omen_host_alloc(CurrentMemoryContext, Max(proof->sketch.encode_scratch_bytes, 1));
+	return proof->model ? proof : NULL;
+}
+
+bool
+omen_am_sketch_is_right(OmenSketchProof *proof, const void *factors, const void *code, const void *record)
+{
+	proof->codec.decode(&proof->codec, factors, code, proof->vector);
+	proof->sketch.encode(&proof->sketch, proof->model, proof->vector, proof->record, proof->scratch);
+	return memcmp(proof->record, record, proof->sketch.sketch_bytes) == 0;
+}
+
 /*
- * By measurement: with few bits the nearest are hard to tell apart, and a beam
- * that is wider from the start costs less than one that has to be widened.
+ * By measurement: the fewer bits a sketch has, the more of the nearest it takes
+ * for others; and a beam that is wide enough from the start costs less than one
+ * that has to be widened.
  */
 uint32
 omen_am_usual_oversampling(const OmenSketch *sketch)
 {
-	double		bits_per_dim = sketch->kind == OMEN_SKETCH_PRODUCT ?
-		(double) sketch->bits * sketch->subvectors / sketch->dims : sketch->bits;
+	uint32		n_bits = sketch->bits * (sketch->kind == OMEN_SKETCH_PRODUCT ? sketch->subvectors : sketch->dims);
 
 	if (sketch->kind == OMEN_SKETCH_BINARY)
+		n_bits /= 2;			/* not rotated: some say little */
+	if (n_bits < 384)
 		return 4;
-	return bits_per_dim < 2 ? 2 : 1;
+	return n_bits < 1024 ? 2 : 1;
 }

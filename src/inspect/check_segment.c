@@ -13,6 +13,7 @@
 
 #include "src/inspect/check.h"
 
+#include "src/am/am_api.h"
 #include "src/graph/graph_search.h"
 #include "src/storage/page_reader.h"
 
@@ -45,6 +46,7 @@ typedef struct SegmentCheck
 	uint32		last_first_sample;
 	OmenReader	code_reader;
 	OmenColumnView codes;
+	OmenSketchProof *proof;		/* NULL: sketches are not compared with codes */
 	bool		compare_codes;
 
 	/* walk of the graph */
@@ -431,6 +433,39 @@ check_reachable(SegmentCheck *state, uint32 n_queued)
 					  n_nodes - n_queued, n_nodes, first_unreached);
 }
 
+static void
+visit_sketch(void *arg, BlockNumber block, uint32 node, const void *head, const void *body)
+{
+	SegmentCheck *state = arg;
+	const void *factors;
+	const void *code;
+
+	if (node % 1024 == 0)
+		CHECK_FOR_INTERRUPTS();
+	omen_reader_one(&state->code_reader, &state->codes, node, &factors, &code);
+	if (!omen_am_sketch_is_right(state->proof, factors, code, body))
+		omen_check_report(state->check, block, "the sketch of node %u is not that of its code", node);
+	omen_reader_release(&state->code_reader);
+}
+
+/* Sketches follow from codes and the model. */
+static void
+check_sketches(SegmentCheck *state)
+{
+	OmenCheck  *check = state->check;
+
+	if (state->segment->sketches.kind == 0)
+		return;
+	if (state->compare_codes)
+	{
+		state->proof = omen_am_sketch_proof(check->index, check->meta, state->segment);
+		if (state->proof == NULL)
+			omen_check_report(check, InvalidBlockNumber, "the model of the sketches is damaged");
+	}
+	(void) omen_check_walk_column(check, state->segment, OMEN_COLUMN_SKETCHES,
+								  state->proof ? visit_sketch : NULL, state);
+}
+
 /* Codes, links and routing. */
 static void
 check_graph(SegmentCheck *state)
@@ -443,7 +478,6 @@ check_graph(SegmentCheck *state)
 
 	state->compare_codes = check_codes(state);
 	(void) omen_check_walk_column(check, segment, OMEN_COLUMN_REFINE, NULL, NULL);
-	(void) omen_check_walk_column(check, segment, OMEN_COLUMN_SKETCHES, NULL, NULL);
 	links_good = omen_check_walk_column(check, segment, OMEN_COLUMN_NODES, visit_node, state);
 	if (segment->n_nodes == 0)
 		return;
@@ -452,6 +486,7 @@ check_graph(SegmentCheck *state)
 	state->queue = palloc_extended((Size) segment->n_nodes * sizeof(uint32), MCXT_ALLOC_HUGE);
 	omen_reader_init(&state->code_reader, check->index);
 	omen_column_view(&state->codes, check->index, check->meta, segment, OMEN_COLUMN_CODES);
+	check_sketches(state);
 	(void) omen_check_walk_column(check, segment, OMEN_COLUMN_CENTRES, visit_centre, state);
 	(void) omen_check_walk_column(check, segment, OMEN_COLUMN_TERMS, visit_term, state);
 	routing_good = omen_check_walk_column(check, segment, OMEN_COLUMN_SAMPLES, visit_sample, state);

@@ -43,23 +43,13 @@ omen_model_store(const void *model, uint32 model_bytes)
 	return (char *) stored;
 }
 
-static void
-report_damage(Relation index, const OmenSegment *segment)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("model of the sketches in segment %u of index \"%s\" is damaged",
-					segment->id, RelationGetRelationName(index)),
-			 errhint("Please REINDEX it.")));
-}
-
 const void *
 omen_model_read(OmenReader *reader, const OmenColumnView *bytes, uint32 model_bytes)
 {
 	OmenStoredModel *stored;
 
 	if (bytes->n_records != omen_model_chunks(model_bytes))
-		report_damage(reader->index, bytes->segment);
+		return NULL;
 	stored = palloc_extended((Size) bytes->n_records * OMEN_CHUNK_BYTES, MCXT_ALLOC_HUGE);
 	for (uint32 chunk = 0; chunk < bytes->n_records; chunk++)
 	{
@@ -71,18 +61,17 @@ omen_model_read(OmenReader *reader, const OmenColumnView *bytes, uint32 model_by
 	}
 	omen_reader_release(reader);
 	if (stored->n_bytes != model_bytes || stored->checksum != checksum(stored + 1, model_bytes))
-		report_damage(reader->index, bytes->segment);
+		return NULL;
 	return stored + 1;
 }
 
 /* BYTES is one range in a copy; whether its content is right was not looked at. */
 const void *
-omen_model_of_copy(Relation index, const OmenResident *resident, const OmenSegment *segment,
-				   uint32 model_bytes)
+omen_model_of_copy(const OmenResident *resident, const OmenSegment *segment, uint32 model_bytes)
 {
 	const OmenStoredModel *stored = (const OmenStoredModel *) omen_resident_body(resident, OMEN_COLUMN_BYTES, 0);
 
 	if (segment->n_chunks != omen_model_chunks(model_bytes) || stored->n_bytes != model_bytes)
-		report_damage(index, segment);
+		return NULL;
 	return stored + 1;
 }

@@ -17,9 +17,12 @@ extern uint32 omen_model_chunks(uint32 model_bytes);
 /* Those chunks, palloc'd. */
 extern char *omen_model_store(const void *model, uint32 model_bytes);
 
-/* A model of so many bytes: a copy in the current memory context, or where a resident copy has it. */
+/*
+ * A model of so many bytes: a copy in the current memory context, or where a
+ * resident copy has it.  NULL if it is damaged.
+ */
 extern const void *omen_model_read(OmenReader *reader, const OmenColumnView *bytes, uint32 model_bytes);
-extern const void *omen_model_of_copy(Relation index, const OmenResident *resident,
-									  const OmenSegment *segment, uint32 model_bytes);
+extern const void *omen_model_of_copy(const OmenResident *resident, const OmenSegment *segment,
+									  uint32 model_bytes);
 
 #endif							/* OMEN_STORED_MODEL_H */
