@@ -116,7 +116,8 @@ SELECT t.* FROM unnest(ARRAY[
     'name < ''A''', 'name <= ''Ann''', 'name = ''Ann''', 'name = ''''', 'name >= ''Carl''', 'name > ''Carl''',
     'name ^@ ''Ann''', 'name ^@ ''''', 'name ^@ ''no such''', 'name LIKE ''Ann%''', 'name LIKE ''Ann_''', 'name LIKE ''%1''',
     'name LIKE ''B%2''', 'name LIKE ''ann\%''', 'name LIKE ''ann\%%''', 'name LIKE ''Z%''', 'name LIKE ''''', 'name LIKE ''%''',
-    'name LIKE ANY (ARRAY[''Bob%'', ''%4'', NULL])',
+    'name LIKE ANY (ARRAY[''Bob%'', ''%4'', NULL])', 'name ILIKE ''aNN%''', 'name ILIKE ''''', 'name ~ ''^A.*1$''', 'name ~* ''^(ann|bob)[1-3]''', 'name ~* ANY (ARRAY[''NN'', ''^b''])',
+    'vc ~ ''-[67]$''', 'vc ILIKE ''CODE-6%''',
     'vc < ''code-1''', 'vc = ''code-7''', 'vc = ''code-7''::varchar', 'vc IN (''code-1'', ''code-2'')', 'vc LIKE ''code-6%''', 'vc ^@ ''code-6''',
     'bp < ''x1''', 'bp <= ''x1''', 'bp = ''x1''', 'bp >= ''x9''', 'bp > ''x8''',
     'ch < ''C''', 'ch <= ''C''', 'ch = ''C''', 'ch >= ''Y''', 'ch > ''Y''',
@@ -160,7 +161,7 @@ SELECT t.* FROM unnest(ARRAY[
 
 -- Conditions that the index cannot test stay with the executor, and are not lost
 SELECT t.* FROM unnest(ARRAY[
-    'i4 <> 3 AND i4 < 5', 'i4 < 3 OR i4 > 297', '3 = ANY (ints) AND i2 = 3', 'i4 + 1 = 3 AND i2 < 10', 'name ILIKE ''ann%'' AND i2 < 10',
+    'i4 <> 3 AND i4 < 5', 'i4 < 3 OR i4 > 297', '3 = ANY (ints) AND i2 = 3', 'i4 + 1 = 3 AND i2 < 10', 'name NOT LIKE ''Ann%'' AND i2 < 10',
     'flag IS NOT TRUE AND i2 < 3', 'flag IS UNKNOWN', 'bp LIKE ''x1%'' AND i2 < 3'
     ]) AS condition, filter_test(condition) AS t;
 

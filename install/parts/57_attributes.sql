@@ -143,9 +143,9 @@ COMMENT ON OPERATOR FAMILY text_ops USING omenhnsw IS 'attributes: text and varc
 
 CREATE OPERATOR CLASS text_ops DEFAULT FOR TYPE text USING omenhnsw FAMILY text_ops AS
 	OPERATOR 3 <, OPERATOR 4 <=, OPERATOR 5 =, OPERATOR 6 >=, OPERATOR 7 >,
-	OPERATOR 8 ^@, OPERATOR 9 ~~,
+	OPERATOR 8 ^@, OPERATOR 9 ~~, OPERATOR 10 ~~*, OPERATOR 11 ~, OPERATOR 12 ~*,
 	FUNCTION 2 bttextcmp(text, text);
-COMMENT ON OPERATOR CLASS text_ops USING omenhnsw IS 'text and varchar as an attribute, operators < <= = >= > ^@ ~~';
+COMMENT ON OPERATOR CLASS text_ops USING omenhnsw IS 'text and varchar as an attribute, operators < <= = >= > ^@ ~~ ~~* ~ ~*';
 
 CREATE OPERATOR FAMILY bpchar_ops USING omenhnsw;
 COMMENT ON OPERATOR FAMILY bpchar_ops USING omenhnsw IS 'attributes: char(n)';
