@@ -81,6 +81,10 @@ def parser() -> argparse.ArgumentParser:
                          help="ladder of ef_search for peers that filter what their index returns")
     filters.add_argument("--filter-target", type=float, default=FilterSettings.target,
                          help="recall at which speeds are compared")
+    filters.add_argument("--filter-patience", type=float, default=FilterSettings.patience, metavar="SECONDS",
+                         help="after which no more queries are asked at a point of the ladder, and the ladder ends")
+    filters.add_argument("--filter-ways", type=lambda text: tuple(text.split(",")), default=(), metavar="WAY,…",
+                         help="ways to answer, of those that each peer has (default: all)")
     filters.add_argument("--selectivities", type=numbers(float), default="0.0001,0.001,0.01,0.1,0.5,1",
                          help="of conditions, for the planner matrix, too")
     index = top.add_argument_group("index")
@@ -121,7 +125,8 @@ def compare(args: argparse.Namespace, data: DataSet) -> dict[str, Any]:
     n_extra = min(args.insert or max(n_rows // 100, 1), n_rows - 1) if "insert" in args.parts else 0
     settings = Settings(args.k, tuple(args.ef), tuple(args.clients), args.seconds, args.rounds, args.m,
                         args.ef_construction, args.processes, args.memory,
-                        FilterSettings(tuple(args.filter_ef), args.filter_seconds, args.filter_target))
+                        FilterSettings(tuple(args.filter_ef), args.filter_seconds, args.filter_target,
+                                       args.filter_patience, args.filter_ways))
     filters = Filters(data, n_rows - n_extra, min(args.filter_queries, len(data.queries)), args.selectivities,
                       args.k) if "filter" in args.parts else None
     peers = measure.find_peers(args.peers, Task(data, n_rows - n_extra, n_rows, filters), settings)

@@ -194,6 +194,14 @@ class Measuring(unittest.TestCase):
         for cell in peer.results["filter"]["ways"]["ladder"]:
             self.assertEqual((cell["ef_search"], cell["queries"], len(cell["ladder"])), (10, 1, 1))
 
+    def test_some_ways(self):
+        """Of another peer's way nothing is asked."""
+        filters = made()
+        settings = dataclasses.replace(SETTINGS, filter=dataclasses.replace(SETTINGS.filter, ways=("default", "acorn")))
+        peer = ExactPeer("exact", Task(filters.data, 1000, 1000, filters), settings)
+        Sequence([peer]).run(["filter"])
+        self.assertEqual(set(peer.results["filter"]["ways"]), {"default"})
+
     def test_qdrant(self):
         for name in ("qdrant", "qdrant-int8"):
             filters = made(2000)

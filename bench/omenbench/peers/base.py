@@ -30,6 +30,7 @@ class FilterSettings:
     seconds: float = 1              # of each speed, or as long as all queries take once
     target: float = 0.97            # the recall that the point timed has to reach
     patience: float = 20            # seconds after which no more queries are asked at a point, and the ladder ends
+    ways: tuple[str, ...] = ()      # of those that each peer has; empty: all
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,10 @@ class Peer(ABC):
     def filter_step(self, number: int) -> None:
         """Measure each way with a workload: the fastest point of its ladder that has the recall."""
         workload = self.task.filters.workloads[number]
+        wanted = self.settings.filter.ways
         for way, ladder in self.filter_ways().items():
+            if wanted and way not in wanted:
+                continue
             points = self._filter_points(number, way, ladder)
             point = best_point(points, self.settings.filter.target)
             once = point["seconds_a_query"] * len(workload.conditions)
