@@ -285,8 +285,8 @@ shape_sketch(OmenSketch *sketch, const Shape *shape, OmenMetric metric, uint32 d
 static void
 check_all_kernels(void)
 {
-	static const uint32 dims_tested[] = {1, 2, 3, 7, 16, 33, 100, 127, 128, 384, 1000, 1536};
-	static const uint64 expected = UINT64CONST(0xa5a464ed48d911c3);
+	static const uint32 dims_tested[] = {1, 2, 3, 7, 33, 100, 128, 384, 1000};
+	static const uint64 expected = UINT64CONST(0x2482eb7800432d1f);
 	uint64		hash = 0;
 
 	for (size_t k = 0; k < lengthof(shapes); k++)
@@ -298,7 +298,7 @@ check_all_kernels(void)
 			for (size_t d = 0; d < lengthof(dims_tested); d++)
 			{
 				/* k-means of many entries takes its time */
-				if (shapes[k].bits == 8 && dims_tested[d] > 128)
+				if (shapes[k].bits == 8 && dims_tested[d] > 33)
 					continue;
 				shape_sketch(&sketch, &shapes[k], metrics[m], dims_tested[d]);
 				for (int data = 0; data < N_DATA; data++)
@@ -322,6 +322,46 @@ check_all_kernels(void)
 			   (unsigned long long) hash, (unsigned long long) expected);
 		n_failed++;
 	}
+}
+
+/* The largest products: no sum on the way may overflow or saturate. */
+static void
+check_extremes(void)
+{
+	const OmenKernels *const *tables;
+	int			n_tables = omen_kernels_available(&tables);
+	uint8	   *record = get(sizeof(OmenLowBitRecord) + OMEN_MAX_DIMS);
+	const uint8 *records[] = {record, record, record, record, record};
+	int8	   *planes = get(8 * OMEN_PLANE_STRIDE(OMEN_MAX_DIMS / 2));
+	OmenSketch	sketch = {.kind = OMEN_SKETCH_LOW_BIT};
+
+	memset(record, 0xff, sizeof(OmenLowBitRecord) + OMEN_MAX_DIMS);
+	((OmenLowBitRecord *) record)->rescale = 1;
+	for (sketch.bits = 1; sketch.bits <= 4; sketch.bits *= 2)
+	{
+		uint32		max_bytes = OMEN_MAX_DIMS * sketch.bits / 8;
+
+		for (uint32 n_bytes = 4; n_bytes <= max_bytes; n_bytes += n_bytes < 300 ? 4 : 100)
+		{
+			for (int t = 0; t < 2 * n_tables; t++)
+			{
+				OmenLowBitQuery query = {.dot_scale = -1.0};
+				int8		value = t % 2 ? 127 : -127;
+				float		expected = (float) (2.0 * value * ((1 << sketch.bits) - 1) * n_bytes * (8 / sketch.bits));
+				float		keys[lengthof(records)];
+
+				memset(planes, value, 8 / sketch.bits * OMEN_PLANE_STRIDE(n_bytes));
+				omen_kernels = tables[t / 2];
+				sketch.dims = n_bytes * 8 / sketch.bits;
+				omen_kernels->sketch->low_bit_keys(&query, planes, n_bytes, sketch.bits,
+												   lengthof(records), records, keys);
+				for (size_t k = 0; k < lengthof(records); k++)
+					check(keys[k] == expected, "largest products", &sketch, keys[k], expected);
+			}
+		}
+	}
+	free(record);
+	free(planes);
 }
 
 /* ---------- estimates ---------- */
@@ -362,6 +402,8 @@ recall_of(const float *exact, const float *keys, uint32 n, uint32 n_near, uint32
 	free(by_distance);
 	return (double) Min(n_found, n_near) / n_near;
 }
+
+#define N_QUERIES 50
 
 typedef struct Quality
 {
@@ -421,8 +463,27 @@ measure(Set *set, uint32 n_queries)
 	return quality;
 }
 
+/* A record's own vector is estimated far better than others: what the code is off is at right angles to it. */
+static void
+check_nearest(Set *set)
+{
+	const OmenSketch *s = &set->sketch;
+
+	for (uint32 v = 0; v < N_QUERIES; v++)
+	{
+		const float *vector = set->x + (size_t) v * s->dims;
+		double		claim;
+		float		key;
+
+		set_query(set, vector);
+		set_keys(set, v, 1, &key);
+		claim = s->key_error(s, set->query, set->records[v]);
+		check(fabs(key - true_key(s->metric, vector, vector, s->dims)) < 0.4 * claim, "key to itself", s,
+			  key, true_key(s->metric, vector, vector, s->dims));
+	}
+}
+
 #define N_QUALITY 2000
-#define N_QUERIES 50
 
 static void
 check_estimates_of(const OmenSketch *sketch, float *x, uint32 n, double least_recall)
@@ -436,6 +497,7 @@ check_estimates_of(const OmenSketch *sketch, float *x, uint32 n, double least_re
 	check(quality.recall >= least_recall, "recall", sketch, quality.recall, least_recall);
 	if (sketch->kind == OMEN_SKETCH_LOW_BIT)
 	{
+		check_nearest(&set);
 		check(quality.ratio > 0.9 && quality.ratio < 1.1, "error as claimed", sketch, quality.ratio, 1);
 		check(quality.beyond < 0.006, "errors beyond three times the claim", sketch, quality.beyond, 0.0027);
 	}
@@ -455,6 +517,8 @@ check_estimates(void)
 			{
 				OmenSketch	sketch;
 
+				if (shapes[k].kind == OMEN_SKETCH_PRODUCT && dims > 96)
+					continue;
 				shape_sketch(&sketch, &shapes[k], metrics[m], dims);
 				check_estimates_of(&sketch, make_vectors(DATA_NORMAL, metrics[m], N_QUALITY, dims), N_QUALITY,
 								   least_recall[k]);
@@ -597,6 +661,7 @@ main(void)
 	check_admits();
 	check_factors();
 	check_rotation();
+	check_extremes();
 	check_all_kernels();
 	omen_kernels_select("auto");
 	check_estimates();
