@@ -84,7 +84,7 @@ SELECT * FROM am_sketches_try_all();
 -- What sketches take, and what more candidates find
 CREATE INDEX am_sketches_idx ON am_sketches USING omenhnsw (v vector_l2_ops) WITH (quantization = low_bit);
 CREATE VIEW am_sketches_state AS
-    SELECT kind, vectors, quantization, sketches_bytes > 0 AS sketches, codes_bytes > 0 AS codes, predicted_recall > 0.9 AS measured
+    SELECT kind, quantization, sketches_bytes > 0 AS sketches, codes_bytes > 0 AS codes, predicted_recall > 0.9 AS measured
     FROM omenvec_index_stats('am_sketches_idx') WHERE state IN ('open', 'live') ORDER BY segment_id;
 SELECT * FROM am_sketches_state;
 SET omenhnsw.ef_search = 10;

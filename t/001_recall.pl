@@ -190,6 +190,8 @@ measure_all('demo', 'cosine', 5000, 0.95);
 measure_all('demo', 'l2', 5000, 0.95);
 measure_all('demo', $_, 10000, 0.95) foreach qw(cosine l2 ip l1);
 measure_all('demo', $_, 5000, 0.95, 'WITH (refine = scalar)') foreach qw(cosine ip);
+measure_all('demo', 'cosine', 5000, 0.95, "WITH (quantization = $_)")
+  foreach 'low_bit', 'low_bit, bits = 2', 'low_bit, bits = 4', 'binary';
 
 # ---- vectors of very different lengths ----
 

@@ -104,6 +104,20 @@ $primary->safe_psql('postgres', qq{
 });
 same_answers('long', 'from codes longer than a page', 'sample_vector(q.i, 1200)');
 
+# Sketches, before and after they are made anew with more bits.
+$primary->safe_psql('postgres', qq{
+	CREATE TABLE sketched (id bigint, v vector(32));
+	INSERT INTO sketched SELECT i, sample_vector(i, 4) FROM generate_series(1, 2500) AS i;
+	CREATE INDEX sketched_v ON sketched USING omenhnsw (v vector_l2_ops) WITH (quantization = low_bit);
+	INSERT INTO sketched SELECT i, sample_vector(i, 4) FROM generate_series(2501, 3000) AS i;
+});
+same_answers('sketched', 'by sketches', 'sample_vector(q.i, 4)');
+$primary->safe_psql('postgres', q{
+	ALTER INDEX sketched_v SET (quantization = low_bit, bits = 4);
+	SELECT omenvec_optimize('sketched_v');
+});
+same_answers('sketched', 'by sketches with more bits', 'sample_vector(q.i, 4)');
+
 # Codes of different lengths.
 $primary->safe_psql('postgres', q{
 	CREATE TABLE sparse (id bigint, v sparsevec(4000));

@@ -62,6 +62,14 @@ my %TEMPLATES = (
 			SELECT omenvec_optimize('two_segments_v');
 			INSERT INTO two_segments SELECT i, sample_vector(i, 2) FROM generate_series(7001, 7100) AS i;
 		} ],
+	sketched => [
+		'vector(16)', '<->', 'vector_l2_ops', 'sample_vector(i, 2)', q{
+			INSERT INTO sketched SELECT i, sample_vector(i, 2) FROM generate_series(1, 1150) AS i;
+			CREATE INDEX sketched_v ON sketched USING omenhnsw (v vector_l2_ops) WITH (quantization = low_bit);
+			DELETE FROM sketched WHERE id % 20 = 0;
+			VACUUM (INDEX_CLEANUP ON) sketched;
+			INSERT INTO sketched SELECT i, sample_vector(i, 2) FROM generate_series(2001, 2250) AS i;
+		} ],
 	refined => [
 		'vector(16)', '<->', 'vector_l2_ops', 'sample_vector(i, 2)', q{
 			INSERT INTO refined SELECT i, sample_vector(i, 2) FROM generate_series(1, 1150) AS i;
@@ -104,7 +112,7 @@ my %TEMPLATES = (
 			CREATE INDEX bits_v ON bits USING omenhnsw (v bit_jaccard_ops);
 			INSERT INTO bits SELECT i, set_bit(i::bit(32)::bit(160), 100, 1) FROM generate_series(2001, 2050) AS i;
 		} ]);
-my @WEIGHTED = (('small') x 5, ('sparse') x 3, ('refined') x 3, ('two_segments') x 2, 'undirected', 'long', 'bits');
+my @WEIGHTED = (('small') x 5, ('sparse') x 3, ('refined') x 3, ('sketched') x 3, ('two_segments') x 2, 'undirected', 'long', 'bits');
 my %files;
 
 sub create_templates

@@ -78,7 +78,7 @@ $node->safe_psql('postgres', qq{
 });
 
 # Where the metapage's directory has its entries, and each of them its stamp, which is random.
-my %DIRECTORY = (first => 24 + 48, entry_bytes => 248, n => 32, stamp => 60);
+my %DIRECTORY = (first => 24 + 48, entry_bytes => 264, n => 30, stamp => 60);
 
 $node->safe_psql('postgres', qq{
 	CREATE FUNCTION page_content(index text, block int) RETURNS bytea LANGUAGE plpgsql AS \$\$
@@ -122,6 +122,8 @@ my %INDEXES = (
 	plain => [ 'ON items USING omenhnsw (v vector_l2_ops)' ],
 	cosine => [ 'ON items USING omenhnsw (v vector_cosine_ops)' ],
 	refined => [ 'ON items USING omenhnsw (v vector_l1_ops) WITH (refine = scalar)' ],
+	sketched => [ 'ON items USING omenhnsw (v vector_l2_ops) WITH (quantization = low_bit)' ],
+	sketched_segments => [ 'ON items USING omenhnsw (v vector_l2_ops) WITH (quantization = low_bit, bits = 4)', "SET maintenance_work_mem = '1MB'" ],
 	refined_segments => [ 'ON items USING omenhnsw (v vector_l2_ops) WITH (refine = scalar)', "SET maintenance_work_mem = '1MB'" ],
 	partial => [ 'ON items USING omenhnsw ((v::halfvec(128)) halfvec_l2_ops) WHERE id % 4 > 0' ],
 	bits => [ 'ON items USING omenhnsw ((binary_quantize(v)::bit(128)) bit_hamming_ops)' ],

@@ -112,6 +112,9 @@ $node->safe_psql('postgres', q{
 	INSERT INTO bits SELECT i, ((hashint8(i) % 65536)::bit(32) || hashint8(i + 1)::bit(32) || hashint8(i / 7)::bit(32))::bit(96)
 	FROM generate_series(1, 3000) AS i;
 	CREATE INDEX bits_v ON bits USING omenhnsw (v bit_hamming_ops);
+	CREATE TABLE sketched (id bigint, v vector(96));
+	INSERT INTO sketched SELECT i, sample_vector(i, 12) FROM generate_series(1, 3000) AS i;
+	CREATE INDEX sketched_v ON sketched USING omenhnsw (v vector_l2_ops) WITH (quantization = low_bit);
 	CREATE TABLE refined (id bigint, v vector(96));
 	INSERT INTO refined SELECT i, sample_vector(i, 12) FROM generate_series(1, 3000) AS i;
 	CREATE INDEX refined_v ON refined USING omenhnsw (v vector_l2_ops) WITH (refine = scalar);
@@ -121,6 +124,7 @@ $node->safe_psql('postgres', q{
 });
 same_answers($node, 'sparse', 'of sparse vectors', 'sample_sparse(q.i)');
 same_answers($node, 'bits', 'of bits', '(hashint8(q.i)::bit(32)::bit(96))', '<~>');
+same_answers($node, 'sketched', 'with sketches', 'sample_vector(q.i, 12)');
 same_answers($node, 'refined', 'with finer codes', 'sample_vector(q.i, 12)');
 same_answers($node, 'long', 'of codes longer than a page', 'sample_vector(q.i, 1200)', '<=>');
 

@@ -26,6 +26,9 @@ my %tables = (
 	refined => {
 		type => 'vector(32)', class => 'vector_l1_ops', operator => '<+>', options => ', refine = scalar',
 		value => 'sample_vector(%s, 4)' },
+	sketched => {
+		type => 'vector(32)', class => 'vector_l2_ops', operator => '<->', options => ', quantization = low_bit',
+		value => 'sample_vector(%s, 4)' },
 	sparse => {
 		type => 'sparsevec(4000)', class => 'sparsevec_cosine_ops', operator => '<=>',
 		value => 'sample_sparse(%s)' },
