@@ -192,6 +192,8 @@ measure_all('demo', $_, 10000, 0.95) foreach qw(cosine l2 ip l1);
 measure_all('demo', $_, 5000, 0.95, 'WITH (refine = scalar)') foreach qw(cosine ip);
 measure_all('demo', 'cosine', 5000, 0.95, "WITH (quantization = $_)")
   foreach 'low_bit', 'low_bit, bits = 2', 'low_bit, bits = 4', 'binary';
+measure_all('demo', $_, 5000, 0.95, 'WITH (quantization = none)') foreach qw(l2 ip);
+measure_all('demo', $_, 5000, 0.95, 'WITH (quantization = half)') foreach qw(cosine l1);
 
 # ---- vectors of very different lengths ----
 
@@ -214,6 +216,7 @@ sub make_lengths
 make_lengths('lengths', 6000, 32, 30);
 make_lengths('lengths_queries', $QUERIES, 32, 1);
 measure_all('lengths', 'ip', 6000, 0.95);
+measure_all('lengths', 'ip', 6000, 0.95, 'WITH (quantization = half)');
 
 # ---- larger sets ----
 

@@ -71,10 +71,12 @@ sub same_pages
 sub build
 {
 	my ($name, $key, $settings, $table) = @_;
+	my $options = '';
 
+	($key, $options) = @$key if ref $key;
 	$table //= 'whole';
 	$node->safe_psql('postgres',
-		"LOAD 'omenvec'; $settings; CREATE INDEX $name ON $table USING omenhnsw ($key)");
+		"LOAD 'omenvec'; $settings; CREATE INDEX $name ON $table USING omenhnsw ($key) $options");
 }
 
 my $variants = $node->safe_psql('postgres',
@@ -85,7 +87,9 @@ my %KEYS = (
 	bit_hamming_ops => "(binary_quantize(v)::bit($dims)) bit_hamming_ops",
 	bit_jaccard_ops => "(binary_quantize(v)::bit($dims)) bit_jaccard_ops",
 	sparsevec_l2_ops => '(sample_sparse(id)::sparsevec(4000)) sparsevec_l2_ops',
-	sparsevec_ip_ops => '(sample_sparse(id)::sparsevec(4000)) sparsevec_ip_ops');
+	sparsevec_ip_ops => '(sample_sparse(id)::sparsevec(4000)) sparsevec_ip_ops',
+	floats => [ 'v vector_ip_ops', 'WITH (quantization = none)' ],
+	halves => [ 'v vector_cosine_ops', 'WITH (quantization = half)' ]);
 
 foreach my $opclass (sort keys %KEYS)
 {

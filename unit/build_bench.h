@@ -4,7 +4,7 @@
  *	  What graph_bench.c and sparse_bench.c share: options, and a graph's build.
  *
  * Options and defaults: metric=l2|ip|cosine|l1, m=16 (0: by trial), efc=64,
- * threads=1 (of the build).  Times are this process's CPU time, of all threads
+ * threads=1 (of the build), margin (the codec's link_margin if not given).  Times are this process's CPU time, of all threads
  * together, and for the build as a whole also that of a clock.
  *
  *-------------------------------------------------------------------------
@@ -191,7 +191,8 @@ build(Graph *g, OmenCodeKind kind, OmenMetric metric, uint32 n, uint32 dims,
 	g->params.ef_construction = atoi(option("efc", "64"));
 	g->max_links = 2 * g->params.m;
 	omen_codec_init(&g->codec, kind, metric, dims);
-	g->codec.link_margin = atof(option("margin", "-1")) >= 0 ? atof(option("margin", "-1")) : g->codec.link_margin;
+	if (option("margin", NULL) != NULL)
+		g->codec.link_margin = atof(option("margin", NULL));
 	g->records.codec = &g->codec;
 	g->records.n = n;
 	g->records.factors = bench_alloc(NULL, (size_t) n * g->codec.factor_bytes);
