@@ -53,6 +53,8 @@ encode_one(const OmenCodec *codec, uint32 i, char *factors, uint8 *code, uint8 *
 
 	switch (codec->kind)
 	{
+		case OMEN_CODE_FLOAT:
+		case OMEN_CODE_HALF:
 		case OMEN_CODE_SQ8:
 			for (j = 0; j < codec->dims; j++)
 				values[j] = (float) ((i / 40 * (j + 3) * 2654435761U) >> 24) +
