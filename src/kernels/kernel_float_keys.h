@@ -96,7 +96,7 @@ float_keys_all(const float *query, uint32 n_floats, int n, const uint8 *const *c
 
 	for (i = 0; i + FLOAT_KEYS_RECORDS <= n; i += FLOAT_KEYS_RECORDS)
 		float_keys_some(query, n_floats, codes + i, out + i, key, halves);
-	if (i == n)
+	if (i >= n)
 		return;
 
 	/* the last ones, filled up with the last of them */
