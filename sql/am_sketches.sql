@@ -87,6 +87,9 @@ CREATE VIEW am_sketches_state AS
     SELECT kind, quantization, sketches_bytes > 0 AS sketches, codes_bytes > 0 AS codes, predicted_recall > 0.9 AS measured
     FROM omenvec_index_stats('am_sketches_idx') WHERE state IN ('open', 'live') ORDER BY segment_id;
 SELECT * FROM am_sketches_state;
+SELECT quantization, vectors, bits_per_dimension, compared_bytes, saved_bytes, round(compression::numeric, 2) AS compression,
+       mean_error < p99_error AS errors, recall > recall_unranked AS better, recall_unranked > 0.3 AS fair
+FROM omenvec_quantization_stats('am_sketches_idx');
 SET omenhnsw.ef_search = 10;
 SET omenhnsw.oversampling = 1;
 SELECT recall < 0.95 AS less FROM am_sketches_try('vector', '<->');
@@ -166,3 +169,19 @@ SELECT count(*) FROM (SELECT id FROM am_sketches_edge ORDER BY v <-> '[3e38]') A
 SELECT id FROM am_sketches_edge ORDER BY w <=> (SELECT w FROM am_sketches_edge WHERE id = 222) LIMIT 1;
 SELECT * FROM omenvec_check('am_sketches_edge_v') UNION ALL SELECT * FROM omenvec_check('am_sketches_edge_w');
 DROP TABLE am_sketches_edge;
+
+-- What to choose
+RESET enable_seqscan;
+RESET enable_sort;
+\set SHOW_CONTEXT never
+SELECT options, recall BETWEEN 0.9 AND 1 AS good, compared_bytes, index_bytes > compared_bytes AS all_of_it, milliseconds > 0 AS timed
+FROM omenvec_quantization_advice('am_sketches', 'v', sample => 1000);
+SELECT count(*) FROM omenvec_quantization_advice('am_sketches', 'h', 'cosine', 200);
+SHOW enable_seqscan;
+SELECT * FROM omenvec_quantization_advice('am_sketches', 'w');
+SELECT * FROM omenvec_quantization_advice('am_sketches', 's');
+SELECT * FROM omenvec_quantization_advice('am_sketches', 'v', 'l1');
+SELECT * FROM omenvec_quantization_advice('am_sketches', 'v', sample => 10);
+CREATE INDEX am_sketches_bits ON am_sketches USING omenhnsw (b bit_hamming_ops);
+SELECT * FROM omenvec_quantization_stats('am_sketches_bits');
+DROP TABLE am_sketches, am_sketches_queries;

@@ -244,6 +244,7 @@ sub trial_sql
 		SELECT 'damage found' FROM omenvec_check('${table}_v') LIMIT 1;
 		SELECT 'end of check';
 		SELECT * FROM omenvec_index_stats('${table}_v');
+		SELECT * FROM omenvec_quantization_stats('${table}_v');
 	} . join('', map { $nearest->($_, 10) } 1, 5, 300, 1000, 2005) . $nearest->(9, 100000) . qq{
 		INSERT INTO $table SELECT i, $sample FROM generate_series(3001, 3010) AS i;
 		DELETE FROM $table WHERE id % 11 = 3;

@@ -42,18 +42,11 @@ omen_scan_open_sketches(OmenScanSegment *scan, Relation index, const OmenMeta *m
 static const void *
 read_model(OmenScanSegment *scan)
 {
-	uint32		n_bytes = scan->sketch.model_bytes;
-	const void *model = omen_scan_has_copy(scan, OMEN_COLUMN_BYTES) ?
-		omen_model_of_copy(scan->resident, scan->segment, n_bytes) :
-		omen_model_read(scan->reader, &scan->bytes, n_bytes);
+	const void *model = NULL;
 
-	if (model == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("model of the sketches in segment %u of index \"%s\" is damaged",
-						scan->segment->id, RelationGetRelationName(scan->reader->index)),
-				 errhint("Please REINDEX it.")));
-	return model;
+	if (omen_scan_has_copy(scan, OMEN_COLUMN_BYTES))
+		model = omen_model_of_copy(scan->resident, scan->segment, scan->sketch.model_bytes);
+	return model ? model : omen_am_read_model(scan->reader, &scan->bytes, &scan->sketch);
 }
 
 void

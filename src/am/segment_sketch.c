@@ -80,6 +80,20 @@ omen_am_sketches_are_as_wanted(Relation index, const OmenMeta *meta, const OmenS
 	return wanted.kind == stored->kind && wanted.bits == stored->bits && wanted.subvectors == stored->subvectors;
 }
 
+const void *
+omen_am_read_model(OmenReader *reader, const OmenColumnView *bytes, const OmenSketch *sketch)
+{
+	const void *model = omen_model_read(reader, bytes, sketch->model_bytes);
+
+	if (model == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("model of the sketches in segment %u of index \"%s\" is damaged",
+						bytes->segment->id, RelationGetRelationName(reader->index)),
+				 errhint("Please REINDEX it.")));
+	return model;
+}
+
 struct OmenSketchProof
 {
 	OmenCodec	codec;
