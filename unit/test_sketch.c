@@ -286,7 +286,7 @@ static void
 check_all_kernels(void)
 {
 	static const uint32 dims_tested[] = {1, 2, 3, 7, 33, 100, 128, 384, 1000};
-	static const uint64 expected = UINT64CONST(0x2482eb7800432d1f);
+	static const uint64 expected = UINT64CONST(0xbfc8827f56931c28);
 	uint64		hash = 0;
 
 	for (size_t k = 0; k < lengthof(shapes); k++)

@@ -129,7 +129,7 @@ product_nearest(const float *x, uint32 n, const float *codebook, uint32 n_entrie
 
 	omen_kernels->sketch->entries_l2(x, n, codebook, n_entries, distances);
 	*distance_sq = product_least(distances, n_entries);
-	while (distances[nearest] != *distance_sq)
+	while (nearest < n_entries - 1 && distances[nearest] != *distance_sq)
 		nearest++;
 	return nearest;
 }
@@ -200,7 +200,8 @@ product_split(const OmenSketch *sketch, uint32 n_components, uint32 empty, float
 		if (c->errors[k] > c->errors[worst])
 			worst = k;
 	}
-	if (!(c->errors[worst] > 0) || c->counts[worst] < 2)
+	/* nothing to part, or beyond what floats can say */
+	if (!(c->errors[worst] > 0 && c->errors[worst] < FLT_MAX) || c->counts[worst] < 2)
 		return;
 	for (uint32 i = 0; i < n_components; i++)
 	{
