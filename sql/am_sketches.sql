@@ -65,7 +65,8 @@ BEGIN
     FOR options, opclass, operator, kind IN
         SELECT o, format('%s_%s_ops', types.kind, metrics.name), metrics.operator, types.kind
         FROM unnest(ARRAY['quantization = low_bit', 'quantization = low_bit, bits = 2', 'quantization = low_bit, bits = 4',
-                          'quantization = binary']) WITH ORDINALITY AS options (o, n),
+                          'quantization = binary', 'quantization = product', 'quantization = product, bits = 4',
+                          'quantization = product, subvectors = 40', 'quantization = product, bits = 4, subvectors = 7']) WITH ORDINALITY AS options (o, n),
              (VALUES ('vector'), ('halfvec')) AS types (kind),
              (VALUES ('l2', '<->'), ('ip', '<#>'), ('cosine', '<=>')) AS metrics (name, operator)
         ORDER BY options.n, 2

@@ -191,7 +191,7 @@ measure_all('demo', 'l2', 5000, 0.95);
 measure_all('demo', $_, 10000, 0.95) foreach qw(cosine l2 ip l1);
 measure_all('demo', $_, 5000, 0.95, 'WITH (refine = scalar)') foreach qw(cosine ip);
 measure_all('demo', 'cosine', 5000, 0.95, "WITH (quantization = $_)")
-  foreach 'low_bit', 'low_bit, bits = 2', 'low_bit, bits = 4', 'binary';
+  foreach 'low_bit', 'low_bit, bits = 2', 'low_bit, bits = 4', 'binary', 'product', 'product, bits = 4';
 measure_all('demo', $_, 5000, 0.95, 'WITH (quantization = none)') foreach qw(l2 ip);
 measure_all('demo', $_, 5000, 0.95, 'WITH (quantization = half)') foreach qw(cosine l1);
 

@@ -110,7 +110,7 @@ BEGIN
 	EXECUTE pg_catalog.format('ALTER TABLE pg_temp.omenvec_advice_sample ALTER v TYPE %s', value_type);
 	FOREACH options IN ARRAY ARRAY['quantization = none', 'quantization = half', 'quantization = scalar',
 		'quantization = low_bit, bits = 4', 'quantization = low_bit, bits = 2', 'quantization = low_bit, bits = 1',
-		'quantization = binary']
+		'quantization = binary', 'quantization = product']
 	LOOP
 		EXECUTE pg_catalog.format('CREATE INDEX omenvec_advice_index ON pg_temp.omenvec_advice_sample USING omenhnsw (v %s.%I) WITH (%s)',
 			home, opclass, options);
