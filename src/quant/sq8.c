@@ -80,7 +80,8 @@ sq8_range(const float *x, uint32 dims, float *min, float *max)
 
 /*
  * Offset and step for values in min .. max.  A range that float cannot hold
- * is covered in the middle only: such vectors are coarse, but never infinite.
+ * is covered in the middle only: such vectors are coarse, but never infinite,
+ * unless a damaged table has given values that are.
  */
 static void
 sq8_choose_step(float min, float max, float *offset, float *step)
@@ -95,7 +96,7 @@ sq8_choose_step(float min, float max, float *offset, float *step)
 	}
 
 	*step = (float) (range / 255.0);
-	while (isinf(sq8_decode_one(*offset, *step, 255)))
+	while (isfinite(*offset) && isinf(sq8_decode_one(*offset, *step, 255)))
 		*step = nextafterf(*step, 0.0f);
 }
 
