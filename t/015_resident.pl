@@ -114,7 +114,7 @@ $node->safe_psql('postgres', q{
 	CREATE INDEX bits_v ON bits USING omenhnsw (v bit_hamming_ops);
 	CREATE TABLE sketched (id bigint, v vector(96));
 	INSERT INTO sketched SELECT i, sample_vector(i, 12) FROM generate_series(1, 3000) AS i;
-	CREATE INDEX sketched_v ON sketched USING omenhnsw (v vector_l2_ops) WITH (quantization = low_bit);
+	CREATE INDEX sketched_v ON sketched USING omenhnsw (v vector_l2_ops, id) WITH (quantization = low_bit);
 	CREATE TABLE refined (id bigint, v vector(96));
 	INSERT INTO refined SELECT i, sample_vector(i, 12) FROM generate_series(1, 3000) AS i;
 	CREATE INDEX refined_v ON refined USING omenhnsw (v vector_l2_ops) WITH (refine = scalar);
@@ -125,6 +125,32 @@ $node->safe_psql('postgres', q{
 same_answers($node, 'sparse', 'of sparse vectors', 'sample_sparse(q.i)');
 same_answers($node, 'bits', 'of bits', '(hashint8(q.i)::bit(32)::bit(96))', '<~>');
 same_answers($node, 'sketched', 'with sketches', 'sample_vector(q.i, 12)');
+
+# Where there is no room for codes, those with sketches do without.
+{
+	$node->safe_psql('postgres', q{
+		INSERT INTO sketched SELECT i, sample_vector(i, 12) FROM generate_series(3001, 12000) AS i;
+		REINDEX INDEX sketched_v;
+	});
+	my $whole = $node->safe_psql('postgres', q{SELECT omenvec_prewarm('sketched_v')});
+
+	set_memory($node, 0);
+	my $answers = answers($node, 'sketched', 'sample_vector(q.i, 12)');
+	my $filtered = $node->safe_psql('postgres', q{
+		SELECT string_agg(id::text, ' ') FROM (SELECT id FROM sketched WHERE id BETWEEN 1000 AND 8000 ORDER BY v <-> sample_vector(5, 12) LIMIT 100) AS s});
+
+	set_memory($node, '2MB');
+	my $part = $node->safe_psql('postgres', q{SELECT omenvec_prewarm('sketched_v')});
+
+	cmp_ok($whole, '>', 2 * 1024 * 1024, 'no room for codes');
+	cmp_ok($part, '>', 0, 'a copy without codes');
+	cmp_ok($part, '<=', 2 * 1024 * 1024, 'it has room');
+	is(answers($node, 'sketched', 'sample_vector(q.i, 12)'), $answers, 'the same answers, codes from pages');
+	is($node->safe_psql('postgres', q{
+		SELECT string_agg(id::text, ' ') FROM (SELECT id FROM sketched WHERE id BETWEEN 1000 AND 8000 ORDER BY v <-> sample_vector(5, 12) LIMIT 100) AS s}),
+		$filtered, 'the same under a filter');
+	set_memory($node, '100MB');
+}
 same_answers($node, 'refined', 'with finer codes', 'sample_vector(q.i, 12)');
 same_answers($node, 'long', 'of codes longer than a page', 'sample_vector(q.i, 1200)', '<=>');
 

@@ -333,15 +333,15 @@ keep_passing(OmenScanSegment *scan, const OmenCandidate *found, int n_found)
 
 /*
  * How far the results of a search, nearest first, can be relied on: three
- * quarters of those that a search without oversampling would have given.  Never
+ * quarters of them, or, where more were looked at, as many as were wanted.  Never
  * INFINITY, which keys may be: there may be others.
  */
 static float
 search_horizon(const OmenScanSegment *scan, const OmenCandidate *candidates, int n, float bound)
 {
-	int			n_wanted = Max((int) (n / scan->oversampling), 1);
+	int			n_reliable = Min((n * 3 + 3) / 4, Max((int) (n / scan->oversampling), 1));
 
-	return Min(Min(candidates[(n_wanted * 3 - 1) / 4].key, bound), FLT_MAX);
+	return Min(Min(candidates[n_reliable - 1].key, bound), FLT_MAX);
 }
 
 /* Fewer than this share of the candidates wanted: the filter has to do with the place. */

@@ -117,8 +117,8 @@ omen_scan_prefetch_sketches(OmenScanSegment *scan, const uint32 *nodes, int n)
 }
 
 /*
- * Codes are read in the order of the nodes: what is near is on the same pages,
- * mostly.
+ * From pages, codes are read in the order of the nodes: what is near is on the
+ * same pages, mostly.
  */
 void
 omen_scan_rank_anew(OmenScanSegment *scan, OmenCandidate *candidates, int n)
@@ -128,7 +128,8 @@ omen_scan_rank_anew(OmenScanSegment *scan, OmenCandidate *candidates, int n)
 
 	for (int i = 0; i < n; i++)
 		nodes[i] = candidates[i].node;
-	omen_nodes_sort(nodes, n);
+	if (!omen_scan_has_copy(scan, OMEN_COLUMN_CODES))
+		omen_nodes_sort(nodes, n);
 	omen_scan_prefetch_codes(scan, nodes, Min(n, OMEN_SCAN_KEY_BATCH));
 	for (int from = 0; from < n; from += OMEN_SCAN_KEY_BATCH)
 	{

@@ -435,7 +435,13 @@ OmenNodeSource
 omen_scan_node_source(const OmenScanSegment *scan, bool selecting)
 {
 	OmenNodeSource source = scan->resident ? resident_source : page_source;
+	bool		codes_copied = omen_scan_has_copy(scan, OMEN_COLUMN_CODES);
 
+	if (scan->resident && !codes_copied)
+	{
+		source.keys = source_keys;
+		source.prefetch_codes = source_prefetch_codes;
+	}
 	if (omen_scan_is_sketched(scan))
 	{
 		source.keys = sketch_keys;
@@ -448,7 +454,8 @@ omen_scan_node_source(const OmenScanSegment *scan, bool selecting)
 	if (scan->resident)
 	{
 		source.prefetch_links = resident_prefetch_links_only;
-		source.prefetch_codes = resident_prefetch_codes_only;
+		if (codes_copied)
+			source.prefetch_codes = resident_prefetch_codes_only;
 	}
 	return source;
 }

@@ -410,10 +410,11 @@ static const OmenColumnId copied_columns[] = {
 
 /*
  * The plan of the file.  A code is followed by its factors, so that one node is
- * one place of memory; BYTES becomes one range without gaps.
+ * one place of memory; BYTES becomes one range without gaps.  Where searches
+ * compare sketches, codes may be left out: they read few of them, from pages.
  */
 static void
-plan_file(Maker *maker)
+plan_file(Maker *maker, bool with_codes)
 {
 	OmenResidentHeader *header = &maker->header;
 	uint64		end = OMEN_RESIDENT_START;
@@ -436,6 +437,8 @@ plan_file(Maker *maker)
 		if (shape.head_bytes > 0)
 			column->stride = TYPEALIGN(RECORD_ALIGNMENT, shape.body_bytes + shape.head_bytes);
 		column->n_records = omen_column_count(maker->segment, copied_columns[i]);
+		if (copied_columns[i] == OMEN_COLUMN_CODES && !with_codes)
+			column->n_records = 0;
 		end = TYPEALIGN64(OMEN_RESIDENT_START, end + (uint64) column->stride * column->n_records);
 	}
 	header->file_bytes = end;
@@ -583,7 +586,7 @@ read_page(Maker *maker, OmenColumnId column, uint32 column_block, char *page)
 static void
 put_short_records(Maker *maker, OmenColumnId column, const OmenColumnShape *shape, char *page)
 {
-	uint32		n_records = omen_column_count(maker->segment, column);
+	uint32		n_records = maker->header.columns[column - 1].n_records;
 
 	for (uint32 first = 0; first < n_records; first += shape->per_page)
 	{
@@ -601,7 +604,7 @@ put_short_records(Maker *maker, OmenColumnId column, const OmenColumnShape *shap
 static void
 put_long_records(Maker *maker, OmenColumnId column, const OmenColumnShape *shape, char *page)
 {
-	uint32		n_records = omen_column_count(maker->segment, column);
+	uint32		n_records = maker->header.columns[column - 1].n_records;
 	uint32		total = shape->head_bytes + shape->body_bytes;
 	char	   *record = palloc(total);
 
@@ -764,14 +767,20 @@ fill_segment(Maker *maker, OmenResidentFillMode mode)
 	maker->problem = NULL;
 	maker->n_bytes = 0;
 	maker->written = 0;
-	plan_file(maker);
+	plan_file(maker, true);
 	if (read_file(&maker->header.key, &file))
 		return file.bytes;
 	if (mode == OMEN_RESIDENT_ON_DEMAND)
 		before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -IDLE_MS);
-	if (!make_room(maker->header.file_bytes, &maker->header.key, before) || !make_file(maker))
-		return 0;
-	return maker->header.file_bytes;
+	if (!make_room(maker->header.file_bytes, &maker->header.key, before))
+	{
+		if (maker->segment->sketches.kind == 0)
+			return 0;
+		plan_file(maker, false);
+		if (!make_room(maker->header.file_bytes, &maker->header.key, before))
+			return 0;
+	}
+	return make_file(maker) ? maker->header.file_bytes : 0;
 }
 
 static bool
