@@ -364,6 +364,41 @@ check_extremes(void)
 	free(planes);
 }
 
+/* Infinities and what is no number, which only damage can bring: no key is promised, but an end, and no byte beyond. */
+static void
+check_damaged(void)
+{
+	static const float values[] = {INFINITY, -INFINITY, NAN};
+	const uint32 n = 40;
+	const uint32 dims = 20;
+
+	for (size_t k = 0; k < lengthof(shapes); k++)
+	{
+		for (size_t m = 0; m < lengthof(metrics); m++)
+		{
+			float	   *x = make_vectors(DATA_NORMAL, metrics[m], n, dims);
+			float	   *keys = get(sizeof(float) * n);
+			OmenSketch	sketch;
+			Set			set;
+
+			for (uint32 v = 0; v < n; v += 3)
+				x[v * dims + v % dims] = values[v % lengthof(values)];
+			for (uint32 i = 0; i < dims; i++)
+				x[i] = values[i % lengthof(values)];
+			shape_sketch(&sketch, &shapes[k], metrics[m], dims);
+			set_make(&set, &sketch, n, x);
+			for (uint32 q = 0; q < 3; q++)
+			{
+				set_query(&set, x + q * dims);
+				set_keys(&set, 0, n, keys);
+			}
+			n_passed++;
+			set_free(&set);
+			free(keys);
+		}
+	}
+}
+
 /* ---------- estimates ---------- */
 
 typedef struct Found
@@ -663,6 +698,7 @@ main(void)
 	check_rotation();
 	check_extremes();
 	check_all_kernels();
+	check_damaged();
 	omen_kernels_select("auto");
 	check_estimates();
 	if (getenv("OMEN_DATA") != NULL)

@@ -401,9 +401,10 @@ low_bit_query_planes(const OmenSketch *sketch, const float *direction, float sca
 
 		for (uint32 j = 0; j < n; j++)
 		{
-			/* to the nearest, by a number that is not negative */
-			planes[j] = (int8) ((int32) (direction[from + j] * scale + (MAX_QUERY_CODE + 1.5f)) -
-								(MAX_QUERY_CODE + 1));
+			/* to the nearest, by a number that is not negative; bounds for what damage has made no number */
+			float		place = direction[from + j] * scale + (MAX_QUERY_CODE + 1.5f);
+
+			planes[j] = (int8) ((int32) Min(Max(place, 1.0f), 2 * MAX_QUERY_CODE + 1.5f) - (MAX_QUERY_CODE + 1));
 			sum += planes[j];
 		}
 	}

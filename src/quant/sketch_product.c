@@ -120,7 +120,10 @@ name(const float *x, uint32 n) \
 DEFINE_EXTREME(product_least, Min)
 DEFINE_EXTREME(product_greatest, Max)
 
-/* The nearest entry to x, the first one of equals; also says how far it is. */
+/*
+ * The nearest entry to x, the first one of equals; also says how far it is.
+ * Distances that damage has made no numbers equal none: then the last one.
+ */
 static uint32
 product_nearest(const float *x, uint32 n, const float *codebook, uint32 n_entries, float *distance_sq)
 {
