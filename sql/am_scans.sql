@@ -102,6 +102,18 @@ SELECT sum(n) FROM (SELECT q.id, (SELECT count(*) FROM (SELECT FROM points ORDER
 
 RESET max_parallel_workers_per_gather;
 
+-- A segment that has given all there is, as many rows as are looked for at a time, and a tail whose rows are farther away
+CREATE TABLE beyond (id integer, v vector(3));
+INSERT INTO beyond SELECT i, ARRAY[i, 0, 0]::vector FROM generate_series(1, 40) AS i;
+CREATE INDEX ON beyond USING omenhnsw (v vector_l2_ops) WITH (autoseal = off);
+INSERT INTO beyond SELECT i, ARRAY[i, 0, 0]::vector FROM generate_series(41, 70) AS i;
+SET enable_seqscan = off;
+SET omenhnsw.ef_search = 40;
+SELECT count(*), array_agg(id) = array_agg(id ORDER BY id) AS ordered FROM (SELECT id FROM beyond ORDER BY v <-> '[0,0,0]') AS x;
+RESET omenhnsw.ef_search;
+RESET enable_seqscan;
+DROP TABLE beyond;
+
 -- Of their memory a backend keeps that of one scan, whether they ran one after the other, at once, or to an error
 SELECT count(*) FROM (SELECT p.id, (SELECT y.id FROM points AS y ORDER BY y.v <-> p.v LIMIT 1) FROM points AS p ORDER BY p.v <-> '[1,2,3]' LIMIT 5) AS x;
 SELECT 1 / (p.id - p.id) FROM points AS p ORDER BY p.v <-> '[1,2,3]' LIMIT 1;
