@@ -226,6 +226,8 @@ wait_for(q{count(*) = 1 FROM omenvec_progress() WHERE work = 'sealing'});
 $start = time();
 insert('hurried', 6001, 20000);
 cmp_ok(time() - $start, '<', 60, 'a worker does not nap while inserts wait for it');
+cmp_ok(sql(q{SELECT coalesce(sum(rows), 0) FROM omenvec_index_stats('hurried_v') WHERE kind = 'tail' AND state <> 'retired'}),
+	'<', 15000, 'which they do when nine tails are full, at the latest');
 sql("SELECT pg_terminate_backend(pid, 5000) $WORKERS");
 set_pace(0);
 index_is_right($node, 'hurried', 'hurried_v', 'index after inserts that waited');
