@@ -42,6 +42,10 @@ my %TEMPLATES = (
 		CREATE INDEX refined_v ON refined USING omenhnsw (v vector_ip_ops) WITH (refine = scalar);
 		INSERT INTO refined SELECT i, sample_vector(i, 2) FROM generate_series(2001, 2100) AS i;
 	} ],
+	sketched => [ 'vector(16)', 'vector_l2_ops', 'v <-> sample_vector(7, 2)', q{
+		INSERT INTO sketched SELECT i, sample_vector(i, 2) FROM generate_series(1, 1500) AS i;
+		CREATE INDEX sketched_v ON sketched USING omenhnsw (v vector_l2_ops) WITH (quantization = low_bit);
+	} ],
 	sparse => [ 'sparsevec(4000)', 'sparsevec_l2_ops', 'v <-> sample_sparse(7)', q{
 		INSERT INTO sparse SELECT i, sample_sparse(i) FROM generate_series(1, 1150) AS i;
 		CREATE INDEX sparse_v ON sparse USING omenhnsw (v sparsevec_l2_ops);
@@ -402,6 +406,15 @@ my @CASES = (
 	[ 'kind of a page', 'dense', page_of('NODES', 0, trailer('kind', 3)), qr/page is of kind 3/ ],
 	[ 'identifier of a page', 'dense', page_of('NODES', 0, trailer('page_id', 0)), qr/page identifier is 0000/, $NOTHING ],
 	[ 'special space of a page', 'dense', page_of('NODES', 0, sub { $_[0]->write_bytes($_[1] + 16, pack 'v', 4096) }), qr/page header is damaged|invalid page/ ],
+
+	# sketches
+	[ 'kind of sketches', 'sketched', set_entry('sketches.kind', sub { 99 }), qr/impossible sketches: kind 99/, qr/directory of index .* is damaged/ ],
+	[ 'no sketches', 'sketched', set_entry('sketches.kind', sub { 0 }), qr/impossible sketches: kind 0/, qr/directory of index .* is damaged/ ],
+	[ 'bits of sketches', 'sketched', set_entry('sketches.bits', sub { 2 }), qr/^the sketch of node 0 is not that of its code$/m, $NOTHING ],
+	[ 'a sketch', 'sketched', sub { my ($f) = @_; my $at = $f->body($f->entry('GRAPH'), 'SKETCHES', 5) + 4;
+		$f->write_bytes($at, $f->read_bytes($at, 2) ^ "\1\1") }, qr/^the sketch of node 5 is not that of its code$/, $NOTHING ],
+	[ 'model of sketches', 'sketched', sub { my ($f) = @_; $f->write_bytes($f->body($f->entry('GRAPH'), 'BYTES', 0) + 64, "\x7f" x 8) },
+		qr/the model of the sketches is damaged/, qr/model of the sketches in segment \d+ of index .* is damaged/ ],
 
 	# tails
 	[ 'many rows', 'dense', page_of('TAIL', 0, stamp('n_records', 9999)), qr/page has 9999 rows/, $UNEXPECTED ],

@@ -130,6 +130,16 @@ sql("SET maintenance_work_mem = '1MB'; VACUUM held");
 is(sql($DEAD), 0, 'until enough is dead');
 index_is_right($node, 'held', 'held_v', 'index written anew with little memory');
 
+# What is left fits, but not with finer codes.
+sql('CREATE TABLE fine (id bigint, v vector(512));
+	 INSERT INTO fine SELECT i, sample_vector(i, 64) FROM generate_series(1, 1000) AS i;
+	 CREATE INDEX fine_v ON fine USING omenhnsw (v vector_l2_ops) WITH (tail_size = 16);
+	 CREATE INDEX fine_r ON fine USING omenhnsw (v vector_l2_ops) WITH (tail_size = 16, refine = scalar);
+	 DELETE FROM fine WHERE id % 4 = 0');
+sql("SET maintenance_work_mem = '1MB'; VACUUM fine");
+is(sql("SELECT string_agg(dead_rows::text, ' ') FROM unnest('{fine_v,fine_r}'::regclass[]) AS i, omenvec_index_stats(i) WHERE state = 'live'"),
+	'0 250', 'finer codes need memory, too');
+
 # ---- sealing during a VACUUM ----
 
 # The VACUUM goes slowly, a page of the tail each nap; of the table, it reads a few pages only.
