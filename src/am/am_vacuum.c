@@ -69,6 +69,13 @@ may_go_on(VacuumState *state, OmenSegment *segment)
 	return true;
 }
 
+/* Is a row dying?  Of a damaged pointer nobody is asked, for vacuum takes it that there are none. */
+static inline bool
+is_dying(VacuumState *state, ItemPointerData *tid)
+{
+	return ItemPointerIsValid(tid) && state->callback(tid, state->callback_state);
+}
+
 /*
  * The entries of one word of DEAD: which of those alive so far are to be
  * marked?
@@ -93,7 +100,7 @@ find_dying(VacuumState *state, OmenReader *reader, const OmenColumnView *tids,
 		if (entry->kind != OMEN_TID_PLAIN)
 			continue;
 		ItemPointerSet(&tid, entry->block, entry->offset);
-		if (state->callback(&tid, state->callback_state))
+		if (is_dying(state, &tid))
 			dying |= UINT64CONST(1) << bit;
 	}
 	return dying;
@@ -202,8 +209,7 @@ vacuum_tail(VacuumState *state, OmenSegment tail)
 			ItemPointerData tid;
 
 			ItemPointerSet(&tid, row.block, row.offset);
-			dead[i] = (row.flags & OMEN_ROW_DEAD) == 0 &&
-				state->callback(&tid, state->callback_state);
+			dead[i] = (row.flags & OMEN_ROW_DEAD) == 0 && is_dying(state, &tid);
 			n_dying += dead[i];
 		}
 		if (n_dying > 0)
