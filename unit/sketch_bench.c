@@ -134,11 +134,17 @@ make_codes(Bench *b)
 }
 
 static void
+tick_nothing(void *arg pg_attribute_unused())
+{
+}
+
+static void
 make_sketches(Bench *b)
 {
 	OmenSketch *s = &b->sketch;
 	uint32		n_sample = Min(b->n, s->sample_max);
-	float	   *sample = get(sizeof(float) * b->dims * n_sample);
+	float	   *vectors = get(sizeof(float) * b->dims * n_sample);
+	OmenSketchSample sample = {.n = n_sample,.x = vectors,.tick = tick_nothing};
 	void	   *scratch = get(Max(s->train_scratch_bytes, s->encode_scratch_bytes));
 	float	   *x = get(sizeof(float) * b->dims);
 	double		start;
@@ -147,11 +153,11 @@ make_sketches(Bench *b)
 	b->model = get(s->model_bytes);
 	b->records = get((size_t) b->n * s->sketch_bytes);
 	for (uint32 k = 0; k < n_sample; k++)
-		memcpy(sample + (size_t) k * b->dims,
+		memcpy(vectors + (size_t) k * b->dims,
 			   b->base + (size_t) ((uint64) k * b->n / n_sample) * b->dims, sizeof(float) * b->dims);
 	start = now();
 	for (uint32 part = 0; part < s->train_parts; part++)
-		s->train(s, part, n_sample, sample, b->model, scratch);
+		s->train(s, part, &sample, b->model, scratch);
 	trained = now();
 	for (uint32 k = 0; k < b->n; k++)
 	{
@@ -162,7 +168,7 @@ make_sketches(Bench *b)
 	printf("training %.2f s in %u parts, %.1f us to encode a vector, record %u bytes = 1/%.1f, model %u bytes\n",
 		   trained - start, s->train_parts, (now() - trained) / b->n * 1e6, s->sketch_bytes,
 		   4.0 * b->dims / s->sketch_bytes, s->model_bytes);
-	free(sample);
+	free(vectors);
 	free(scratch);
 	free(x);
 }

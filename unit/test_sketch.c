@@ -151,10 +151,19 @@ typedef struct Set
 	OmenSketchQuery *query;
 } Set;
 
+static long n_ticks;
+
+static void
+count_tick(void *arg)
+{
+	(*(long *) arg)++;
+}
+
 static void
 set_make(Set *set, const OmenSketch *sketch, uint32 n, float *x)
 {
-	uint32		n_sample = Min(n, sketch->sample_max);
+	OmenSketchSample sample = {.n = Min(n, sketch->sample_max),.x = x,.tick = count_tick,.tick_arg = &n_ticks};
+	long		n_before = n_ticks;
 	void	   *scratch = get(Max(sketch->train_scratch_bytes, sketch->encode_scratch_bytes));
 
 	set->sketch = *sketch;
@@ -166,7 +175,8 @@ set_make(Set *set, const OmenSketch *sketch, uint32 n, float *x)
 	memset(set->model, 0, sketch->model_bytes);
 	/* backwards: the order of the parts is free */
 	for (uint32 part = sketch->train_parts; part > 0; part--)
-		sketch->train(sketch, part - 1, n_sample, x, set->model, scratch);
+		sketch->train(sketch, part - 1, &sample, set->model, scratch);
+	check(n_ticks > n_before, "ticks", sketch, n_ticks, n_before + 1);
 	for (uint32 v = 0; v < n; v++)
 	{
 		set->records[v] = malloc(sketch->sketch_bytes);
@@ -321,6 +331,35 @@ check_all_kernels(void)
 		printf("models, records or keys have changed: hash 0x%llx, expected 0x%llx\n",
 			   (unsigned long long) hash, (unsigned long long) expected);
 		n_failed++;
+	}
+}
+
+/* Sub-vectors of a few kinds, whose distances no float can hold: clusters are split all the same. */
+static void
+check_far_apart(void)
+{
+	for (uint32 bits = 4; bits <= 8; bits += 4)
+	{
+		enum { n = 600, dims = 8 };
+		OmenSketch	sketch;
+		Set			set;
+		float	   *x = get(sizeof(float) * n * dims);
+		float		keys[n];
+		uint32		n_finite = 0;
+
+		omen_sketch_init(&sketch, OMEN_SKETCH_PRODUCT, OMEN_METRIC_L2, dims, bits, dims / 4);
+		for (uint32 i = 0; i < n * dims; i++)
+			x[i] = ((float) (next_random() % 3) - 1.0f) * 1e23f;
+		set_make(&set, &sketch, n, x);
+		for (uint32 i = 0; i < sketch.model_bytes / sizeof(float); i++)
+			n_finite += isfinite(((float *) set.model)[i]);
+		check(n_finite == sketch.model_bytes / sizeof(float), "finite numbers in a model", &sketch,
+			  n_finite, sketch.model_bytes / sizeof(float));
+		set_query(&set, x);
+		set_keys(&set, 0, n, keys);
+		for (uint32 v = 0; v < n; v++)
+			check(!isnan(keys[v]), "key is a number", &sketch, keys[v], 0);
+		set_free(&set);
 	}
 }
 
@@ -701,6 +740,7 @@ main(void)
 	check_damaged();
 	omen_kernels_select("auto");
 	check_estimates();
+	check_far_apart();
 	if (getenv("OMEN_DATA") != NULL)
 		check_real(getenv("OMEN_DATA"));
 	printf("test_sketch: %ld passed, %ld failed\n", n_passed, n_failed);

@@ -12,8 +12,8 @@
  */
 #include "src/graph/graph_array.h"
 
-/* Records claimed at a time. */
-#define SKETCH_PIECE 1024
+/* Records claimed at a time: for the longest, this takes a few milliseconds. */
+#define SKETCH_PIECE 16
 
 static void
 decode_record(const OmenRecords *records, uint32 node, float *x)
@@ -31,9 +31,21 @@ fill_sample(const OmenTeam *team, const OmenRecords *records, uint32 n_sample, f
 
 	omen_team_part(team, n_sample, &from, &to);
 	for (; from < to; from++)
+	{
+		if (from % SKETCH_PIECE == 0)
+			team->host.tick(team->host.arg, 0);
 		decode_record(records, (uint32) ((uint64) from * records->n / n_sample),
 					  sample + (size_t) from * records->codec->dims);
+	}
 	team->barrier(team->arg);
+}
+
+static void
+tick_sample(void *arg)
+{
+	const OmenHost *host = arg;
+
+	host->tick(host->arg, 0);
 }
 
 /* The members learn the parts of the model side by side. */
@@ -44,19 +56,17 @@ learn_model(const OmenTeam *team, const OmenRecords *records, OmenSketches *sket
 	const OmenSketch *sketch = sketches->sketch;
 	const OmenHost *host = &team->host;
 	uint32		n_sample = Min(records->n, sketch->sample_max);
-	float	   *sample = team->share(team->arg, sizeof(float) * n_sample * sketch->dims);
+	float	   *x = team->share(team->arg, sizeof(float) * n_sample * sketch->dims);
+	OmenSketchSample sample = {.n = n_sample,.x = x,.tick = tick_sample,.tick_arg = unconstify(OmenHost *, host)};
 	void	   *scratch = host->alloc(host->arg, Max(sketch->train_scratch_bytes, 1));
 	uint32		part;
 	uint32		next;
 
-	fill_sample(team, records, n_sample, sample);
+	fill_sample(team, records, n_sample, x);
 	while (omen_team_claim(claim, 1, sketch->train_parts, &part, &next))
-	{
-		host->tick(host->arg, 0);
-		sketch->train(sketch, part, n_sample, sample, sketches->model, scratch);
-	}
+		sketch->train(sketch, part, &sample, sketches->model, scratch);
 	host->release(host->arg, scratch);
-	team->unshare(team->arg, sample);	/* and the model is there */
+	team->unshare(team->arg, x);	/* and the model is there */
 }
 
 static void

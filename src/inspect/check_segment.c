@@ -440,8 +440,7 @@ visit_sketch(void *arg, BlockNumber block, uint32 node, const void *head, const 
 	const void *factors;
 	const void *code;
 
-	if (node % 1024 == 0)
-		CHECK_FOR_INTERRUPTS();
+	CHECK_FOR_INTERRUPTS();
 	omen_reader_one(&state->code_reader, &state->codes, node, &factors, &code);
 	if (!omen_am_sketch_is_right(state->proof, factors, code, body))
 		omen_check_report(state->check, block, "the sketch of node %u is not that of its code", node);

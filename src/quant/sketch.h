@@ -38,6 +38,15 @@ typedef struct OmenSketchQuery OmenSketchQuery;
 
 typedef struct OmenSketch OmenSketch;
 
+/* Vectors to learn from, one behind the other; tick is called every few milliseconds of work, and may throw. */
+typedef struct OmenSketchSample
+{
+	uint32		n;
+	const float *x;
+	void		(*tick) (void *arg);
+	void	   *tick_arg;
+} OmenSketchSample;
+
 struct OmenSketch
 {
 	OmenSketchKind kind;
@@ -56,12 +65,11 @@ struct OmenSketch
 	size_t		encode_scratch_bytes;
 
 	/*
-	 * Learn part `part` of the model from n <= sample_max vectors, one behind the other.  All parts
-	 * 0 .. train_parts - 1 must be learnt, in any order or side by side; none takes more
-	 * than a second or so.  The model is zero before.  The scratch space, aligned to 64 bytes, need
-	 * hold nothing.
+	 * Learn part `part` of the model from a sample of at most sample_max vectors.  All parts
+	 * 0 .. train_parts - 1 must be learnt, in any order or side by side.  The model is
+	 * zero before.  The scratch space, aligned to 64 bytes, need hold nothing.
 	 */
-	void		(*train) (const OmenSketch *sketch, uint32 part, uint32 n, const float *x,
+	void		(*train) (const OmenSketch *sketch, uint32 part, const OmenSketchSample *sample,
 						  void *model, void *scratch);
 
 	/* Write the record of x, finite. */

@@ -40,6 +40,7 @@
 
 /* Vectors for the mean and the units. */
 #define SAMPLE_MAX 1024
+#define VECTORS_PER_TICK 64
 
 /*
  * Factors are integers, of which this is what is usual: it leaves room for
@@ -268,9 +269,11 @@ low_bit_train_centre(const OmenSketch *sketch, uint32 n, const float *x, float *
 }
 
 static void
-low_bit_train(const OmenSketch *sketch, uint32 part pg_attribute_unused(), uint32 n, const float *x,
+low_bit_train(const OmenSketch *sketch, uint32 part pg_attribute_unused(), const OmenSketchSample *sample,
 			  void *model, void *scratch)
 {
+	uint32		n = sample->n;
+	const float *x = sample->x;
 	LowBitModel *m = model;
 	float	   *centre = (float *) (m + 1);
 	float	   *direction = scratch;
@@ -294,6 +297,8 @@ low_bit_train(const OmenSketch *sketch, uint32 part pg_attribute_unused(), uint3
 		double		rescale = low_bit_rescale(sketch, 1.0, &fit);
 		double		summand = low_bit_summand(sketch, m, vector, norm / m->unit, 1.0);
 
+		if (k % VECTORS_PER_TICK == 0)
+			sample->tick(sample->tick_arg);
 		summands_sq += summand * summand;
 		if (rescale > 0)
 		{

@@ -31,6 +31,9 @@
 
 #define N_ITERATIONS 10
 
+/* Products between two ticks, about. */
+#define TICK_PRODUCTS (1 << 22)
+
 /* Written into pages as it is (struct of the format, version 1). */
 typedef struct ProductModel
 {
@@ -165,20 +168,23 @@ product_clusters_bytes(uint32 n_entries, uint32 n_components)
 
 /* Give each vector to its nearest entry; returns the sum of squared distances. */
 static double
-product_assign(const OmenSketch *sketch, uint32 part, uint32 n, const float *x,
+product_assign(const OmenSketch *sketch, uint32 part, const OmenSketchSample *sample,
 			   const float *codebook, ProductClusters *c)
 {
 	uint32		n_entries = product_entries(sketch);
 	uint32		n_components = product_length(sketch, part);
+	uint32		per_tick = Max(TICK_PRODUCTS / (n_entries * n_components), 1);
 	double		sum = 0;
 
 	memset(c->sums, 0, product_clusters_bytes(n_entries, n_components));
-	for (uint32 v = 0; v < n; v++)
+	for (uint32 v = 0; v < sample->n; v++)
 	{
-		const float *sub = x + (size_t) v * sketch->dims + product_begin(sketch, part);
+		const float *sub = sample->x + (size_t) v * sketch->dims + product_begin(sketch, part);
 		float		distance_sq;
 		uint32		nearest = product_nearest(sub, n_components, codebook, n_entries, &distance_sq);
 
+		if (v % per_tick == 0)
+			sample->tick(sample->tick_arg);
 		for (uint32 i = 0; i < n_components; i++)
 			c->sums[i * n_entries + nearest] += sub[i];
 		c->errors[nearest] += distance_sq;
@@ -186,6 +192,13 @@ product_assign(const OmenSketch *sketch, uint32 part, uint32 n, const float *x,
 		sum += distance_sq;
 	}
 	return sum;
+}
+
+/* What is farther than floats go is at their end: a codebook is finite, so that distances are numbers. */
+static inline float
+product_component(double value)
+{
+	return (float) Min(Max(value, -FLT_MAX), FLT_MAX);
 }
 
 /*
@@ -211,8 +224,8 @@ product_split(const OmenSketch *sketch, uint32 n_components, uint32 empty, float
 		float		mean = codebook[i * n_entries + worst];
 		double		spread = sqrt(c->errors[worst] / c->counts[worst] / n_components) / 4;
 
-		codebook[i * n_entries + empty] = (float) (mean + spread);
-		codebook[i * n_entries + worst] = (float) (mean - spread);
+		codebook[i * n_entries + empty] = product_component(mean + spread);
+		codebook[i * n_entries + worst] = product_component(mean - spread);
 	}
 	c->errors[worst] /= 2;
 	c->errors[empty] = c->errors[worst];
@@ -239,7 +252,7 @@ product_update(const OmenSketch *sketch, uint32 n_components, float *codebook, P
 
 /* The codebook of one sub-vector, by Lloyd's iterations from vectors at equal distances in the sample. */
 static void
-product_train(const OmenSketch *sketch, uint32 part, uint32 n, const float *x, void *model,
+product_train(const OmenSketch *sketch, uint32 part, const OmenSketchSample *sample, void *model,
 			  void *scratch)
 {
 	uint32		n_entries = product_entries(sketch);
@@ -248,20 +261,20 @@ product_train(const OmenSketch *sketch, uint32 part, uint32 n, const float *x, v
 	float	   *error = (float *) product_errors(model) + part;
 	ProductClusters c = product_clusters(sketch, n_components, scratch);
 
-	Assert(n > 0);
+	Assert(sample->n > 0);
 	for (uint32 k = 0; k < n_entries; k++)
 	{
-		const float *vector = x + (size_t) ((uint64) k * n / n_entries) * sketch->dims;
+		const float *vector = sample->x + (size_t) ((uint64) k * sample->n / n_entries) * sketch->dims;
 
 		for (uint32 i = 0; i < n_components; i++)
 			codebook[i * n_entries + k] = vector[product_begin(sketch, part) + i];
 	}
 	for (int iteration = 0; iteration < N_ITERATIONS; iteration++)
 	{
-		product_assign(sketch, part, n, x, codebook, &c);
+		product_assign(sketch, part, sample, codebook, &c);
 		product_update(sketch, n_components, codebook, &c);
 	}
-	*error = (float) Min(product_assign(sketch, part, n, x, codebook, &c) / n, FLT_MAX);
+	*error = (float) Min(product_assign(sketch, part, sample, codebook, &c) / sample->n, FLT_MAX);
 }
 
 static void
