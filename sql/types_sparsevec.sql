@@ -97,7 +97,7 @@ FROM (SELECT array_agg(x)::vector AS a, array_agg(y)::vector AS b
 SELECT * FROM pg_temp.try_all(
     $$l2_norm('{1:3,2:4}/2'::sparsevec)$$, $$l2_norm('{}/2'::sparsevec)$$, $$l2_norm('{1:3e37,2:4e37}/9'::sparsevec)::real$$,
     $$l2_normalize('{1:3,9:4}/9'::sparsevec)$$, $$l2_normalize('{}/2'::sparsevec)$$,
-    $$l2_normalize('{1:3e38,2:1e-38}/2'::sparsevec)$$);
+    $$l2_normalize('{1:3e38,2:1e-38}/2'::sparsevec)$$, $$l2_normalize('{1:1e-38,2:3e38}/2'::sparsevec)$$);
 
 -- comparison: as of the lists of elements, zeros included
 SELECT a, b, a < b AS lt, a <= b AS le, a = b AS eq, a <> b AS ne, a >= b AS ge, a > b AS gt,

@@ -569,12 +569,14 @@ check_folding(Samples *s)
 			{
 				double		own;
 				double		wider;
+				double		self = operator_by_kernels(codec->metric, s->raw[i], s->raw[i], codec->dims);
 
 				codec->query_from_vector(codec, s->query, s->x[i]);
 				own = codec->lower_bound(codec, s->query, s->factors[j], s->codes[j]);
 				codec->absorb(codec, s->factors[j], s->factors[i]);
 				wider = codec->lower_bound(codec, s->query, s->factors[j], s->codes[j]);
 				check(wider <= own, "absorb", codec, i, j, wider, own);
+				check(isnan(self) || wider <= self, "bound for both", codec, i, j, wider, self);
 			}
 		}
 	}
