@@ -96,6 +96,36 @@ is(sql("SELECT string_agg(kind || ' ' || rows, ' ') FROM omenvec_index_stats('fi
 index_is_right($node, 'filled', 'filled_v', 'index after that', operator => '<~>');
 sql('DROP TABLE filled');
 
+# ---- a long transaction ----
+
+# Each merge keeps what it has replaced, for the long transaction, and for a cursor that begins later.
+sql('CREATE TABLE kept (id bigint, v vector(8));
+	 INSERT INTO kept SELECT i, sample_vector(i, 1) FROM generate_series(1, 600) AS i;
+	 CREATE INDEX kept_v ON kept USING omenhnsw (v vector_l2_ops) WITH (autoseal = off)');
+sub merge_often { sql(join ';', ("INSERT INTO kept VALUES (0, '[1,2,3,4,5,6,7,8]')", "SELECT omenvec_optimize('kept_v', true)") x $_[0]) }
+
+my $long = $node->background_psql('postgres');
+$long->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+$long->query_safe('SELECT count(*) FROM kept');
+merge_often(20);
+my $cursor = $node->background_psql('postgres');
+$cursor->query_safe('SET enable_seqscan = off; SET enable_sort = off; SET omenhnsw.ef_search = 10');
+$cursor->query_safe("BEGIN; DECLARE near NO SCROLL CURSOR FOR SELECT id FROM kept ORDER BY v <-> sample_vector(1, 1)");
+$cursor->query_safe('FETCH 1 FROM near');
+merge_often(60);
+cmp_ok(sql("SELECT count(*) FROM omenvec_index_stats('kept_v')"), '<', 20, 'entries kept for a long transaction are joined');
+$long->query_safe('COMMIT');
+$long->quit;
+sql('VACUUM kept'), sql('SELECT txid_current()') for 1 .. 2;
+merge_often(20);
+is(scalar(() = $cursor->query_safe('FETCH ALL FROM near') =~ /^\d+$/mg), 619, 'what a younger one needs is kept with them');
+$cursor->query_safe('COMMIT');
+$cursor->quit;
+sql('VACUUM kept'), sql('SELECT txid_current()') for 1 .. 4;
+cmp_ok(sql("SELECT count(*) FROM omenvec_index_stats('kept_v')"), '<', 4, 'and goes with it');
+index_is_right($node, 'kept', 'kept_v', 'index after that');
+sql('DROP TABLE kept');
+
 # ---- moving a whole segment ----
 
 # Written anew, the segment lies behind a gap, and moves there in ten pieces.
