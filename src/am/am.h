@@ -162,7 +162,7 @@ typedef enum OmenValueClass
 extern const OmenOpclass *omen_am_opclass(Relation index);
 extern void omen_am_describe(Relation index, OmenMeta *meta);
 extern OmenAttributes *omen_am_attributes(Relation index, const OmenMeta *meta);
-extern void omen_am_codec(OmenCodec *codec, const OmenMeta *meta);
+extern void omen_am_codec(OmenCodec *codec, Relation index, const OmenMeta *meta);
 extern void omen_encoder_init(OmenEncoder *encoder, Relation index, const OmenMeta *meta);
 extern OmenValueClass omen_encoder_read(OmenEncoder *encoder, Datum value, bool isnull);
 extern OmenValueClass omen_encoder_encode(OmenEncoder *encoder, Datum value, bool isnull);

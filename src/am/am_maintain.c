@@ -288,7 +288,7 @@ merge_budget(Relation index, const OmenMeta *meta)
 	OmenCodec	codec;
 	uint64		fit;
 
-	omen_am_codec(&codec, meta);
+	omen_am_codec(&codec, index, meta);
 	fit = (uint64) work_mem_kb * 1024 / omen_builder_row_bytes(index, meta, &codec);
 	return Min(Max(fit, crowded_budget(index, meta)), OMEN_MAX_NODES / 4);
 }

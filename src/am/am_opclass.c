@@ -296,10 +296,21 @@ check_sketch_option(Relation index, const OmenOpclass *opclass, uint32 dims)
 				 errhint("Use an operator class of one of these, or quantization \"scalar\".")));
 }
 
-/* The codec that a metapage, which has been checked, names. */
+/* The codec that a metapage names.  Raises an error if that is none of the index's. */
 void
-omen_am_codec(OmenCodec *codec, const OmenMeta *meta)
+omen_am_codec(OmenCodec *codec, Relation index, const OmenMeta *meta)
 {
+	const OmenOpclass *opclass = omen_am_opclass(index);
+
+	if (meta->metric != opclass->metric || meta->vector_kind != opclass->kind ||
+		(int32) meta->dims != TupleDescAttr(index->rd_att, 0)->atttypmod ||
+		meta->dims > opclass->max_dims || !admits_code(opclass, meta->code_kind) ||
+		!omen_codec_admits_refine(meta->code_kind, meta->refine))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" does not match its column and operator class",
+						RelationGetRelationName(index)),
+				 errhint("Please REINDEX it.")));
 	omen_codec_init(codec, meta->code_kind, meta->metric, meta->dims);
 	omen_codec_refine(codec, meta->refine);
 }
@@ -325,7 +336,7 @@ omen_am_describe(Relation index, OmenMeta *meta)
 	check_sketch_option(index, opclass, meta->dims);
 	omen_am_graph_options(index, &meta->m, &meta->ef_construction);
 
-	omen_am_codec(&codec, meta);
+	omen_am_codec(&codec, index, meta);
 	meta->factor_bytes = codec.factor_bytes;
 	meta->code_bytes = codec.code_bytes;
 	meta->refine_factor_bytes = codec.refine_factor_bytes;
@@ -362,21 +373,10 @@ omen_am_attributes(Relation index, const OmenMeta *meta)
 void
 omen_encoder_init(OmenEncoder *encoder, Relation index, const OmenMeta *meta)
 {
-	const OmenOpclass *opclass = omen_am_opclass(index);
-
 	memset(encoder, 0, sizeof(*encoder));
 	encoder->context = CurrentMemoryContext;
-	encoder->opclass = opclass;
-	if (meta->metric != opclass->metric || meta->vector_kind != opclass->kind ||
-		(int32) meta->dims != TupleDescAttr(index->rd_att, 0)->atttypmod ||
-		meta->dims > opclass->max_dims || !admits_code(opclass, meta->code_kind) ||
-		!omen_codec_admits_refine(meta->code_kind, meta->refine))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" does not match its column and operator class",
-						RelationGetRelationName(index)),
-				 errhint("Please REINDEX it.")));
-	omen_am_codec(&encoder->codec, meta);
+	encoder->opclass = omen_am_opclass(index);
+	omen_am_codec(&encoder->codec, index, meta);
 	if (encoder->codec.factor_bytes != meta->factor_bytes ||
 		encoder->codec.code_bytes != meta->code_bytes ||
 		encoder->codec.refine_factor_bytes != meta->refine_factor_bytes ||

@@ -325,7 +325,7 @@ omen_am_quantization_stats(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	omen_index_open(&opened, index_oid, AccessShareLock, AccessShareLock);
 	omen_meta_read(opened.index, meta);
-	omen_am_codec(&codec, meta);
+	omen_am_codec(&codec, opened.index, meta);
 	for (uint32 i = 0; i < meta->n_segments; i++)
 	{
 		const OmenSegment *segment = &meta->segments[i];

@@ -75,7 +75,7 @@ omen_am_sketches_are_as_wanted(Relation index, const OmenMeta *meta, const OmenS
 	OmenSketch	wanted;
 	OmenCodec	codec;
 
-	omen_am_codec(&codec, meta);
+	omen_am_codec(&codec, index, meta);
 	omen_am_wanted_sketch(&wanted, index, &codec);
 	return wanted.kind == stored->kind && wanted.bits == stored->bits && wanted.subvectors == stored->subvectors;
 }
@@ -111,7 +111,7 @@ omen_am_sketch_proof(Relation index, const OmenMeta *meta, const OmenSegment *se
 	OmenColumnView bytes;
 	OmenReader	reader;
 
-	omen_am_codec(&proof->codec, meta);
+	omen_am_codec(&proof->codec, index, meta);
 	(void) omen_am_segment_sketch(&proof->sketch, index, meta, segment);
 	omen_reader_init(&reader, index);
 	omen_column_view(&bytes, index, meta, segment, OMEN_COLUMN_BYTES);
