@@ -505,7 +505,7 @@ collect_segment(OmenScan *state, int i, float bound)
 	state->horizon = Min(state->horizon, horizon);
 
 	n = omen_scan_segment_next(&state->segments[i], bound, &candidates, &horizon);
-	limit = state->segments[i].oversampling > 1 && omen_am_iterative_scan != OMEN_ITERATIVE_OFF ?
+	limit = state->segments[i].sketch.kind != OMEN_SKETCH_NONE && omen_am_iterative_scan != OMEN_ITERATIVE_OFF ?
 		Min(bound, horizon) : bound;
 	for (n_within = 0; n_within < n && candidates[n_within].key <= limit; n_within++)
 		 /* they come nearest first where any is beyond the limit */ ;

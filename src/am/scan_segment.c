@@ -306,8 +306,7 @@ static const OmenCandidate *
 rank_anew(OmenScanSegment *scan, const OmenCandidate *found, int n)
 {
 	reserve_kept(scan, n);
-	memcpy(scan->kept, found, n * sizeof(OmenCandidate));
-	omen_scan_rank_anew(scan, scan->kept, n);
+	scan->sketch_horizon = omen_scan_rank_anew(scan, found, n, scan->kept);
 	return scan->kept;
 }
 
@@ -331,17 +330,24 @@ keep_passing(OmenScanSegment *scan, const OmenCandidate *found, int n_found)
 	return n;
 }
 
+/* Of what a search of sketches has found, one in so many at least is relied on, so that rounds do not go on for ever. */
+#define LEAST_RELIABLE_SHARE 128
+
 /*
  * How far the results of a search, nearest first, can be relied on: three
- * quarters of them, or, where more were looked at, as many as were wanted.  Never
- * INFINITY, which keys may be: there may be others.
+ * quarters of them, or, where they were found by sketches, as far as these can
+ * tell.  What is beyond waits for the next round, with a wider beam: so queries that
+ * are harder for sketches than those of the calibration get what they need.
+ * Never INFINITY, which keys may be: there may be others.
  */
 static float
 search_horizon(const OmenScanSegment *scan, const OmenCandidate *candidates, int n, float bound)
 {
-	int			n_reliable = Min((n * 3 + 3) / 4, Max((int) (n / scan->oversampling), 1));
+	float		horizon = candidates[(n * 3 + 3) / 4 - 1].key;
 
-	return Min(Min(candidates[n_reliable - 1].key, bound), FLT_MAX);
+	if (omen_scan_is_sketched(scan))
+		horizon = Min(horizon, Max(scan->sketch_horizon, candidates[n / LEAST_RELIABLE_SHARE].key));
+	return Min(Min(horizon, bound), FLT_MAX);
 }
 
 /* Fewer than this share of the candidates wanted: the filter has to do with the place. */

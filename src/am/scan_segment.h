@@ -71,6 +71,7 @@ typedef struct OmenScanSegment
 
 	OmenSketch	sketch;			/* of kind NONE: searches compare codes */
 	OmenSketchQuery *sketch_query;	/* made when the first search begins */
+	float		sketch_horizon;	/* up to this key, the round's search has found what there is, most likely */
 	double		oversampling;	/* candidates that a search keeps for each that is wanted */
 
 	OmenSegmentFilter *filter;	/* NULL: all rows pass */

@@ -72,8 +72,13 @@ extern void omen_scan_prepare_sketches(OmenScanSegment *scan);
 extern void omen_scan_sketch_keys(OmenScanSegment *scan, const uint32 *nodes, int n, float *out);
 extern void omen_scan_prefetch_sketches(OmenScanSegment *scan, const uint32 *nodes, int n);
 
-/* Give candidates, which have estimates, the keys of their codes, and order them by these. */
-extern void omen_scan_rank_anew(OmenScanSegment *scan, OmenCandidate *candidates, int n);
+/*
+ * Candidates, which have estimates and come in their order, with the keys of
+ * their codes and in the order of these.  Up to the key returned, there are most
+ * likely no others.
+ */
+extern float omen_scan_rank_anew(OmenScanSegment *scan, const OmenCandidate *found, int n,
+								 OmenCandidate *ranked);
 
 /* ---- scan_seeds.c ---- */
 

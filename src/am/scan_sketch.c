@@ -19,12 +19,21 @@
 #include "src/graph/graph_candidate.h"
 #include "src/storage/stored_model.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 
 #define CACHE_LINE 64
 
 /* Of a long sketch, so much is asked for; the hardware streams the rest. */
 #define PREFETCH_MAX_BYTES 512
+
+/* Of the candidates, the nearest one in so many, or so many, tell how large errors are; ... */
+#define NEAREST_SHARE 4
+#define LEAST_NEAREST 16
+
+/* ... beyond so many standard deviations hardly any is. */
+#define DEVIATIONS 2.0
 
 void
 omen_scan_open_sketches(OmenScanSegment *scan, Relation index, const OmenMeta *meta, const float *vector)
@@ -117,19 +126,26 @@ omen_scan_prefetch_sketches(OmenScanSegment *scan, const uint32 *nodes, int n)
 }
 
 /*
- * From pages, codes are read in the order of the nodes: what is near is on the
- * same pages, mostly.
+ * The candidates in the order in which their codes are read, as words of a node
+ * and its place: from pages by nodes, for what is near is on the same pages, mostly.
  */
-void
-omen_scan_rank_anew(OmenScanSegment *scan, OmenCandidate *candidates, int n)
+static void
+order_to_read(const OmenScanSegment *scan, const OmenCandidate *found, int n, uint64 *words)
+{
+	for (int i = 0; i < n; i++)
+		words[i] = ((uint64) found[i].node << 32) | i;
+	if (!omen_scan_has_copy(scan, OMEN_COLUMN_CODES))
+		omen_packed_sort(words, n);
+}
+
+/* Words of a node and its place become those of its key and its place. */
+static void
+compare_codes(OmenScanSegment *scan, uint64 *words, int n)
 {
 	uint32	   *nodes = palloc_extended(n * sizeof(uint32), MCXT_ALLOC_HUGE);
-	uint64	   *words = palloc_extended(n * sizeof(uint64), MCXT_ALLOC_HUGE);
 
 	for (int i = 0; i < n; i++)
-		nodes[i] = candidates[i].node;
-	if (!omen_scan_has_copy(scan, OMEN_COLUMN_CODES))
-		omen_nodes_sort(nodes, n);
+		nodes[i] = (uint32) (words[i] >> 32);
 	omen_scan_prefetch_codes(scan, nodes, Min(n, OMEN_SCAN_KEY_BATCH));
 	for (int from = 0; from < n; from += OMEN_SCAN_KEY_BATCH)
 	{
@@ -140,14 +156,50 @@ omen_scan_rank_anew(OmenScanSegment *scan, OmenCandidate *candidates, int n)
 		omen_scan_prefetch_codes(scan, nodes + from + count, Min(n - from - count, OMEN_SCAN_KEY_BATCH));
 		omen_scan_column_keys(scan, &scan->codes, nodes + from, count, keys);
 		for (int i = 0; i < count; i++)
-			words[from + i] = omen_packed_make(keys[i], nodes[from + i]);
+			words[from + i] = omen_packed_make(keys[i], (uint32) words[from + i]);
 	}
+	pfree(nodes);
+}
+
+/*
+ * A node that was not found has an estimate beyond the last one's, so its key is
+ * beyond that but for the estimate's error.  How large errors are near this very
+ * query, and on which side, those of the nearest tell.
+ */
+static float
+reliable_key(const OmenCandidate *found, const OmenCandidate *ranked, const uint64 *words, int n)
+{
+	int			n_nearest = Min(n, Max(n / NEAREST_SHARE, LEAST_NEAREST));
+	double		sum = 0;
+	double		sum_sq = 0;
+	double		mean;
+
+	for (int i = 0; i < n_nearest; i++)
+	{
+		double		error = (double) found[omen_packed_node(words[i])].key - ranked[i].key;
+
+		sum += error;
+		sum_sq += error * error;
+	}
+	mean = sum / n_nearest;
+	return (float) (found[n - 1].key - mean - DEVIATIONS * sqrt(Max(sum_sq / n_nearest - mean * mean, 0)));
+}
+
+float
+omen_scan_rank_anew(OmenScanSegment *scan, const OmenCandidate *found, int n, OmenCandidate *ranked)
+{
+	uint64	   *words = palloc_extended(n * sizeof(uint64), MCXT_ALLOC_HUGE);
+	float		reliable;
+
+	order_to_read(scan, found, n, words);
+	compare_codes(scan, words, n);
 	omen_packed_sort(words, n);
 	for (int i = 0; i < n; i++)
 	{
-		candidates[i].key = omen_packed_key(words[i]);
-		candidates[i].node = omen_packed_node(words[i]);
+		ranked[i].key = omen_packed_key(words[i]);
+		ranked[i].node = found[omen_packed_node(words[i])].node;
 	}
-	pfree(nodes);
+	reliable = reliable_key(found, ranked, words, n);
 	pfree(words);
+	return reliable;
 }
