@@ -35,7 +35,7 @@ sub decode
 
 is_deeply(decode(24, 'L S S L S6',
 		qw(magic version min_version dims vector_kind metric code_kind m ef_construction factor_bytes)),
-	{ magic => 0x6F6D656E, version => 1, min_version => 1, dims => 16, vector_kind => 1, metric => 1,
+	{ magic => 0x6F6D656E, version => 2, min_version => 2, dims => 16, vector_kind => 1, metric => 1,
 		code_kind => 1, m => 12, ef_construction => 50, factor_bytes => 20 },
 	'metapage');
 is_deeply(decode(24 + 24, 'L L', qw(code_bytes variable_codes)), { code_bytes => 16, variable_codes => 0 },

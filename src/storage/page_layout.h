@@ -25,8 +25,8 @@
 #include "storage/bufpage.h"
 
 #define OMEN_MAGIC			0x6F6D656EU /* "omen" */
-#define OMEN_FORMAT_VERSION 1
-#define OMEN_FORMAT_OLDEST	1	/* oldest version that this code reads */
+#define OMEN_FORMAT_VERSION 2
+#define OMEN_FORMAT_OLDEST	2	/* oldest version that this code reads */
 
 #define OMEN_META_BLOCK		0
 
