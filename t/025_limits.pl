@@ -170,6 +170,15 @@ sql("SET maintenance_work_mem = '1MB'; VACUUM fine");
 is(sql("SELECT string_agg(dead_rows::text, ' ') FROM unnest('{fine_v,fine_r}'::regclass[]) AS i, omenvec_index_stats(i) WHERE state = 'live'"),
 	'0 250', 'finer codes need memory, too');
 
+# Two that fit one by one are not merged.
+sql('DROP INDEX fine_r');
+sql("SET maintenance_work_mem = '1MB';
+	 INSERT INTO fine SELECT i, sample_vector(i, 64) FROM generate_series(2001, 2400) AS i;
+	 SELECT omenvec_optimize('fine_v')");
+is(sql("SELECT max(rows) FROM omenvec_index_stats('fine_v') WHERE state = 'live'"), 750, 'what does not fit together is not merged');
+sql("SELECT omenvec_optimize('fine_v')");
+is(sql("SELECT max(rows) FROM omenvec_index_stats('fine_v') WHERE state = 'live'"), 1150, 'until there is memory for it');
+
 # ---- sealing during a VACUUM ----
 
 # The VACUUM goes slowly, a page of the tail each nap; of the table, it reads a few pages only.
