@@ -301,13 +301,41 @@ reserve_kept(OmenScanSegment *scan, int n)
 	scan->kept_capacity = n;
 }
 
-/* What a search of sketches has found, by its codes. */
-static const OmenCandidate *
-rank_anew(OmenScanSegment *scan, const OmenCandidate *found, int n)
+/* Candidates kept for each that is wanted, at most: beyond, sketches tell nothing. */
+#define MOST_OVERSAMPLING 128
+
+/* May a search of sketches that has found n go on with twice as many? */
+static bool
+may_oversample(const OmenScanSegment *scan, int n)
 {
-	reserve_kept(scan, n);
-	scan->sketch_horizon = omen_scan_rank_anew(scan, found, n, scan->kept);
-	return scan->kept;
+	return omen_am_oversampling == 0 && (uint32) n >= beam_of(scan, scan->search_way) &&
+		scan->oversampling * 2 <= MOST_OVERSAMPLING &&
+		(uint32) n < scan->segment->n_nodes / (2 * OMEN_EXHAUSTIVE_SHARE);
+}
+
+/*
+ * What a search of sketches has found, by its codes.  Queries may be harder for
+ * sketches than those of the calibration: it goes on until the nearest are as
+ * near as can be relied on.
+ */
+static int
+rank_anew(OmenScanSegment *scan, const OmenCandidate **found, int n)
+{
+	for (;;)
+	{
+		float		reliable;
+
+		reserve_kept(scan, n);
+		reliable = omen_scan_rank_anew(scan, *found, n, scan->kept);
+		if (scan->kept[Min(n, OMEN_CURVE_K) - 1].key <= reliable || !may_oversample(scan, n))
+			break;
+		scan->oversampling *= 2;
+		omen_search_widen(scan->search, beam_of(scan, scan->search_way));
+		run_search(scan);
+		n = omen_search_results(scan->search, found);
+	}
+	*found = scan->kept;
+	return n;
 }
 
 /* Of what a search has found, what passes and has not been returned. */
@@ -330,24 +358,17 @@ keep_passing(OmenScanSegment *scan, const OmenCandidate *found, int n_found)
 	return n;
 }
 
-/* Of what a search of sketches has found, one in so many at least is relied on, so that rounds do not go on for ever. */
-#define LEAST_RELIABLE_SHARE 128
-
 /*
  * How far the results of a search, nearest first, can be relied on: three
- * quarters of them, or, where they were found by sketches, as far as these can
- * tell.  What is beyond waits for the next round, with a wider beam: so queries that
- * are harder for sketches than those of the calibration get what they need.
- * Never INFINITY, which keys may be: there may be others.
+ * quarters of them, or, where more were looked at, as many as were wanted.  Never
+ * INFINITY, which keys may be: there may be others.
  */
 static float
 search_horizon(const OmenScanSegment *scan, const OmenCandidate *candidates, int n, float bound)
 {
-	float		horizon = candidates[(n * 3 + 3) / 4 - 1].key;
+	int			n_reliable = Min((n * 3 + 3) / 4, Max((int) (n / scan->oversampling), 1));
 
-	if (omen_scan_is_sketched(scan))
-		horizon = Min(horizon, Max(scan->sketch_horizon, candidates[n / LEAST_RELIABLE_SHARE].key));
-	return Min(Min(horizon, bound), FLT_MAX);
+	return Min(Min(candidates[n_reliable - 1].key, bound), FLT_MAX);
 }
 
 /* Fewer than this share of the candidates wanted: the filter has to do with the place. */
@@ -365,7 +386,7 @@ find_candidates(OmenScanSegment *scan, float bound, const OmenCandidate **candid
 	int			n = n_found;
 
 	if (n_found > 0 && omen_scan_is_sketched(scan))
-		*candidates = rank_anew(scan, *candidates, n_found);
+		n = n_found = rank_anew(scan, candidates, n_found);
 	if (n_found > 0)
 		*horizon = search_horizon(scan, *candidates, n_found, bound);
 	else

@@ -71,7 +71,6 @@ typedef struct OmenScanSegment
 
 	OmenSketch	sketch;			/* of kind NONE: searches compare codes */
 	OmenSketchQuery *sketch_query;	/* made when the first search begins */
-	float		sketch_horizon;	/* up to this key, the round's search has found what there is, most likely */
 	double		oversampling;	/* candidates that a search keeps for each that is wanted */
 
 	OmenSegmentFilter *filter;	/* NULL: all rows pass */
@@ -102,6 +101,9 @@ typedef struct OmenScanSegment
 } OmenScanSegment;
 
 /* ---- scan_way.c ---- */
+
+/* From this share of the nodes on, a beam costs more than comparing all. */
+#define OMEN_EXHAUSTIVE_SHARE 8
 
 extern OmenScanWay omen_scan_choose_way(const OmenScanSegment *scan);
 

@@ -29,9 +29,6 @@
 /* Comparing all codes of so small a segment costs no more than a search. */
 #define EXHAUSTIVE_NODES 1024
 
-/* From this share of the nodes on, a beam costs more than comparing all. */
-#define EXHAUSTIVE_SHARE 8
-
 /*
  * In distances to nodes that are listed: of a plain search for each node of its
  * beam, more in a beam so wide that its nodes are no longer near each other; of a
@@ -127,7 +124,7 @@ choose_unfiltered(const OmenScanSegment *scan)
 {
 	uint32		n_nodes = scan->segment->n_nodes;
 
-	if (scan->query != NULL && n_nodes > EXHAUSTIVE_NODES && scan->ef < n_nodes / EXHAUSTIVE_SHARE &&
+	if (scan->query != NULL && n_nodes > EXHAUSTIVE_NODES && scan->ef < n_nodes / OMEN_EXHAUSTIVE_SHARE &&
 		!scan->ways_failed[OMEN_WAY_PLAIN])
 		return OMEN_WAY_PLAIN;
 	return OMEN_WAY_EXACT;
