@@ -12,18 +12,15 @@
 #include "postgres.h"
 
 #include "src/filter/attribute_image.h"
+#include "src/filter/attribute_internal.h"
 #include "src/filter/attribute_rank.h"
 
 #include "access/tupmacs.h"
-#include "miscadmin.h"
 #include "port/pg_crc32c.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
 #define NO_RANK 0xFFFFFFFFU
-
-/* Elements between two looks at interrupts. */
-#define ELEMENTS_PER_CHECK 65536
 
 /* What the image of one attribute is made of. */
 typedef struct AttributeDraft
@@ -44,31 +41,18 @@ typedef struct Imaging
 	char	   *bytes;
 } Imaging;
 
-static void *
-allocate(Size bytes)
-{
-	return MemoryContextAllocHuge(CurrentMemoryContext, Max(bytes, 1));
-}
-
-static inline void
-check_interrupts(uint32 i)
-{
-	if (i % ELEMENTS_PER_CHECK == 0)
-		CHECK_FOR_INTERRUPTS();
-}
-
 /* ---- ranks ---- */
 
 static void
 find_rows(Imaging *imaging)
 {
-	imaging->numbers = allocate(imaging->n_entries * sizeof(uint32 *));
+	imaging->numbers = omen_attribute_allocate(imaging->n_entries * sizeof(uint32 *));
 	for (uint32 i = 0; i < imaging->n_entries; i++)
 	{
 		const OmenTidEntry *entry = &imaging->entries[i];
 		ItemPointerData tid;
 
-		check_interrupts(i);
+		omen_attribute_check_interrupts(i);
 		imaging->numbers[i] = NULL;
 		if (entry->kind != OMEN_TID_PLAIN)
 			continue;
@@ -95,7 +79,7 @@ rank_values(const Imaging *imaging, int attribute)
 		return;
 	for (uint32 rank = 0; rank < ranks->n; rank++)
 	{
-		check_interrupts(rank);
+		omen_attribute_check_interrupts(rank);
 		draft->value_bytes += TYPEALIGN(OMEN_VALUE_ALIGNMENT,
 										value_size(ranks->info, ranks->values[ranks->sorted[rank]]));
 	}
@@ -176,7 +160,7 @@ put_values_of_variable_length(const Imaging *imaging, const AttributeDraft *draf
 		Size		aligned = TYPEALIGN(OMEN_VALUE_ALIGNMENT, bytes);
 		pg_crc32c	checksum;
 
-		check_interrupts(rank);
+		omen_attribute_check_interrupts(rank);
 		memcpy(to, DatumGetPointer(value), bytes);
 		INIT_CRC32C(checksum);
 		COMP_CRC32C(checksum, to, aligned);
@@ -228,7 +212,7 @@ put_ranks(const Imaging *imaging, int attribute)
 	{
 		uint32		rank = entry_rank(imaging, attribute, i);
 
-		check_interrupts(i);
+		omen_attribute_check_interrupts(i);
 		if (rank == NO_RANK)
 			continue;
 		if (stored->rank_bytes == 1)
@@ -254,7 +238,7 @@ put_postings(const Imaging *imaging, int attribute)
 	{
 		uint32		rank = entry_rank(imaging, attribute, i);
 
-		check_interrupts(i);
+		omen_attribute_check_interrupts(i);
 		if (rank != NO_RANK)
 			next[rank]++;
 	}
@@ -268,7 +252,7 @@ put_postings(const Imaging *imaging, int attribute)
 	{
 		uint32		rank = entry_rank(imaging, attribute, i);
 
-		check_interrupts(i);
+		omen_attribute_check_interrupts(i);
 		if (rank != NO_RANK)
 			postings[next[rank]++] = i;
 	}

@@ -11,27 +11,11 @@
 #include "postgres.h"
 
 #include "src/filter/attribute_rank.h"
+#include "src/filter/attribute_internal.h"
 
-#include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-
-/* Elements between two looks at interrupts. */
-#define ELEMENTS_PER_CHECK 65536
-
-static void *
-allocate(Size bytes)
-{
-	return MemoryContextAllocHuge(CurrentMemoryContext, Max(bytes, 1));
-}
-
-static inline void
-check_interrupts(uint32 i)
-{
-	if (i % ELEMENTS_PER_CHECK == 0)
-		CHECK_FOR_INTERRUPTS();
-}
 
 static int
 compare_values(const OmenValueRanks *ranks, Datum a, Datum b)
@@ -92,7 +76,7 @@ join_equal(OmenValueRanks *ranks, uint32 n)
 	{
 		uint32		number = ranks->sorted[i];
 
-		check_interrupts(i);
+		omen_attribute_check_interrupts(i);
 		if (ranks->n == 0 ||
 			compare_values(ranks, ranks->values[ranks->sorted[ranks->n - 1]], ranks->values[number]) != 0)
 			ranks->sorted[ranks->n++] = number;
@@ -111,8 +95,8 @@ omen_value_ranks_make(OmenValueRanks *ranks, const OmenAttributeTable *table, in
 
 	ranks->info = &table->attributes->attributes[attribute];
 	ranks->values = set->values;
-	ranks->sorted = allocate((Size) set->n * sizeof(uint32));
-	ranks->ranks = allocate((Size) set->n * sizeof(uint32));
+	ranks->sorted = omen_attribute_allocate((Size) set->n * sizeof(uint32));
+	ranks->ranks = omen_attribute_allocate((Size) set->n * sizeof(uint32));
 	ranks->n = 0;
 	n = list_numbers(attribute, rows, n_rows, set->n, ranks->sorted);
 	if (needs_snapshot)
@@ -143,12 +127,12 @@ omen_attribute_table_group(const OmenAttributeTable *table, int attribute, const
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "omenvec attribute groups", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old_context = MemoryContextSwitchTo(work);
-	const uint32 **rows = allocate((Size) n * sizeof(uint32 *));
+	const uint32 **rows = omen_attribute_allocate((Size) n * sizeof(uint32 *));
 	OmenValueRanks ranks;
 
 	for (uint32 i = 0; i < n; i++)
 	{
-		check_interrupts(i);
+		omen_attribute_check_interrupts(i);
 		rows[i] = omen_attribute_table_find(table, &tids[i]);
 	}
 	omen_value_ranks_make(&ranks, table, attribute, rows, n);
