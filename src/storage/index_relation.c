@@ -29,8 +29,8 @@
 
 #define ACCESS_METHOD_NAME "omenhnsw"
 
-bool
-omen_index_is_ours(Relation relation)
+static bool
+is_ours(Relation relation)
 {
 	return relation->rd_rel->relkind == RELKIND_INDEX &&
 		relation->rd_rel->relam == get_index_am_oid(ACCESS_METHOD_NAME, true);
@@ -48,7 +48,7 @@ omen_index_try_open(Oid index_oid, LOCKMODE lock)
 	if (!ConditionalLockRelationOid(index_oid, lock))
 		return NULL;
 	relation = try_relation_open(index_oid, NoLock);
-	if (relation != NULL && !omen_index_is_ours(relation))
+	if (relation != NULL && !is_ours(relation))
 	{
 		relation_close(relation, NoLock);
 		return NULL;
@@ -72,7 +72,7 @@ check_kind(Relation relation)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not an index", name)));
-	if (!omen_index_is_ours(relation))
+	if (!is_ours(relation))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not an %s index", name, ACCESS_METHOD_NAME)));

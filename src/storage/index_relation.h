@@ -26,7 +26,6 @@ typedef struct OmenIndexRelation
 	int			guc_level;
 } OmenIndexRelation;
 
-extern bool omen_index_is_ours(Relation relation);
 extern Relation omen_index_try_open(Oid index_oid, LOCKMODE lock);
 extern void omen_index_open(OmenIndexRelation *opened, Oid index_oid,
 							LOCKMODE table_lock, LOCKMODE index_lock);

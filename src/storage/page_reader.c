@@ -402,9 +402,13 @@ place_record(OmenReader *reader, const OmenColumnView *view, uint32 column_block
 	return true;
 }
 
-bool
-omen_reader_record(OmenReader *reader, const OmenColumnView *view,
-				   uint32 record, const void **head, const void **body)
+/*
+ * Point at a record.  False if the reader is full: release, then try again
+ * (the first record after a release always succeeds).
+ */
+static bool
+read_record(OmenReader *reader, const OmenColumnView *view,
+			uint32 record, const void **head, const void **body)
 {
 	uint32		page;
 
@@ -429,7 +433,7 @@ omen_reader_records(OmenReader *reader, const OmenColumnView *view, const uint32
 	if (unlikely(view->shape.per_page == 0))
 	{
 		for (i = 0; i < n; i++)
-			if (!omen_reader_record(reader, view, records[i], &heads[i], &bodies[i]))
+			if (!read_record(reader, view, records[i], &heads[i], &bodies[i]))
 				break;
 		return i;
 	}
@@ -443,7 +447,7 @@ omen_reader_records(OmenReader *reader, const OmenColumnView *view, const uint32
 	{
 		begin_reads(reader, view, pages, Min(n, OMEN_READER_COPIES));
 		for (i = 0; i < n; i++)
-			if (!omen_reader_record(reader, view, records[i], &heads[i], &bodies[i]))
+			if (!read_record(reader, view, records[i], &heads[i], &bodies[i]))
 				break;
 		return i;
 	}
@@ -464,10 +468,10 @@ void
 omen_reader_one(OmenReader *reader, const OmenColumnView *view,
 				uint32 record, const void **head, const void **body)
 {
-	if (!omen_reader_record(reader, view, record, head, body))
+	if (!read_record(reader, view, record, head, body))
 	{
 		omen_reader_release(reader);
-		(void) omen_reader_record(reader, view, record, head, body);
+		(void) read_record(reader, view, record, head, body);
 	}
 }
 

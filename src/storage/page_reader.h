@@ -63,13 +63,6 @@ extern void omen_column_view(OmenColumnView *view, Relation index, const OmenMet
 							 const OmenSegment *segment, OmenColumnId column);
 
 /*
- * Point at a record.  False if the reader is full: release, then try again
- * (the first record after a release always succeeds).
- */
-extern bool omen_reader_record(OmenReader *reader, const OmenColumnView *view,
-							   uint32 record, const void **head, const void **body);
-
-/*
  * Point at as many of n records, in their order, as the reader has room for
  * (at least one after a release); returns how many.  Faster than one by one:
  * the memory of all is being fetched while the first are pinned.

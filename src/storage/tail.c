@@ -50,8 +50,9 @@ static struct
 	uint32		block;
 }			last_append;
 
-bool
-omen_tail_owns_page(Page page, uint32 tail_id, uint32 logical_block)
+/* Is this page one of the tail's? */
+static bool
+owns_page(Page page, uint32 tail_id, uint32 logical_block)
 {
 	return !PageIsNew(page) &&
 		PageGetSpecialSize(page) == sizeof(OmenPageTrailer) &&
@@ -152,7 +153,7 @@ block_use(Relation index, const OmenSegment *tail, uint32 logical_block)
 	BlockUse	result = BLOCK_UNUSED;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	if (omen_tail_owns_page(page, tail->id, logical_block))
+	if (owns_page(page, tail->id, logical_block))
 		result = OmenPageGetStamp(page)->column == OMEN_ROWS_CONTINUED ? BLOCK_CONTINUES : BLOCK_BEGINS;
 	UnlockReleaseBuffer(buffer);
 	return result;
@@ -359,7 +360,7 @@ omen_tail_append(Relation index, OmenTailCursor *cursor, const OmenRow *row)
 		buffer = omen_read_recent(index, omen_extent_block(index, &cursor->tail, cursor->block), NULL);
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 		page = BufferGetPage(buffer);
-		ours = omen_tail_owns_page(page, cursor->tail.id, cursor->block);
+		ours = owns_page(page, cursor->tail.id, cursor->block);
 
 		/* A guess that is not the beginning of rows is not to be gone on from: look where they end. */
 		if (cursor->block_is_guess &&
@@ -447,7 +448,7 @@ omen_tail_close(Relation index, const OmenSegment *tail)
 
 		CHECK_FOR_INTERRUPTS();
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		if (omen_tail_owns_page(page, tail->id, block) && OmenPageGetStamp(page)->column != OMEN_ROWS_CONTINUED)
+		if (owns_page(page, tail->id, block) && OmenPageGetStamp(page)->column != OMEN_ROWS_CONTINUED)
 		{
 			n_rows += OmenPageGetStamp(page)->n_records;
 			close_page(index, buffer);
@@ -497,7 +498,7 @@ gather_long_row(OmenTailReader *reader, uint32 n_bytes)
 										omen_extent_block(reader->index, reader->tail, ++block));
 
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		if (!omen_tail_owns_page(BufferGetPage(buffer), reader->tail->id, block))
+		if (!owns_page(BufferGetPage(buffer), reader->tail->id, block))
 			omen_page_mismatch(reader->index, BufferGetBlockNumber(buffer));
 		memcpy(reader->long_row + done, (char *) BufferGetPage(buffer) + OMEN_PAGE_START,
 			   Min(n_bytes - done, OMEN_PAGE_CAPACITY));
@@ -582,7 +583,7 @@ omen_tail_reader_next(OmenTailReader *reader)
 									  reader->strategy);
 	LockBuffer(reader->buffer, reader->exclusive ? BUFFER_LOCK_EXCLUSIVE : BUFFER_LOCK_SHARE);
 	reader->page = (char *) BufferGetPage(reader->buffer);
-	if (!omen_tail_owns_page(reader->page, reader->tail->id, block))
+	if (!owns_page(reader->page, reader->tail->id, block))
 	{
 		omen_tail_reader_release(reader);
 		return false;

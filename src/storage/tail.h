@@ -103,9 +103,6 @@ omen_tail_row(const OmenTailReader *reader, int i)
 }
 extern int	omen_tail_mark_dead(OmenTailReader *reader, const bool *dead);
 
-/* Is this page one of the tail's? */
-extern bool omen_tail_owns_page(Page page, uint32 tail_id, uint32 logical_block);
-
 /*
  * Read the row that begins at `from`, of which `available` bytes are there.
  * Sets the length of the whole row, which may be more.  False if not even its
