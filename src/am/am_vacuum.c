@@ -181,7 +181,10 @@ vacuum_segment(VacuumState *state, OmenSegment segment)
 								  first / dead.shape.per_page, added, n_words);
 		state->stats->tuples_removed += n_found;
 		if (!may_go_on(state, &segment))
+		{
+			pfree(added);
 			return;
+		}
 		omen_column_view(&tids, state->index, state->meta, &segment, OMEN_COLUMN_TIDS);
 		omen_column_view(&dead, state->index, state->meta, &segment, OMEN_COLUMN_DEAD);
 	}
