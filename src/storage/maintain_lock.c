@@ -44,29 +44,40 @@ lock_tag(Relation index, OmenMaintainLock lock)
 	return tag;
 }
 
-void
-omen_maintain_lock(Relation index, OmenMaintainLock lock)
+/* Returns false if it is not to be waited for and somebody else has it. */
+static bool
+acquire(Relation index, OmenMaintainLock lock, LOCKMODE mode, bool wait)
 {
 	LOCKTAG		tag = lock_tag(index, lock);
 
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	return LockAcquire(&tag, mode, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+static void
+release(Relation index, OmenMaintainLock lock, LOCKMODE mode)
+{
+	LOCKTAG		tag = lock_tag(index, lock);
+
+	LockRelease(&tag, mode, false);
+}
+
+void
+omen_maintain_lock(Relation index, OmenMaintainLock lock)
+{
+	(void) acquire(index, lock, ExclusiveLock, true);
 }
 
 /* Returns false if somebody else has it. */
 bool
 omen_maintain_try_lock(Relation index, OmenMaintainLock lock)
 {
-	LOCKTAG		tag = lock_tag(index, lock);
-
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+	return acquire(index, lock, ExclusiveLock, false);
 }
 
 void
 omen_maintain_unlock(Relation index, OmenMaintainLock lock)
 {
-	LOCKTAG		tag = lock_tag(index, lock);
-
-	LockRelease(&tag, ExclusiveLock, false);
+	release(index, lock, ExclusiveLock);
 }
 
 /* Does anybody have a lock? */
@@ -92,17 +103,13 @@ omen_maintain_is_by_hand(Relation index)
 void
 omen_maintain_want(Relation index, OmenMaintainLock wanted)
 {
-	LOCKTAG		tag = lock_tag(index, wanted);
-
-	(void) LockAcquire(&tag, ShareLock, false, false);
+	(void) acquire(index, wanted, ShareLock, true);
 }
 
 void
 omen_maintain_want_no_more(Relation index, OmenMaintainLock wanted)
 {
-	LOCKTAG		tag = lock_tag(index, wanted);
-
-	LockRelease(&tag, ShareLock, false);
+	release(index, wanted, ShareLock);
 }
 
 /* Between two attempts to get a lock. */
