@@ -29,6 +29,7 @@
 #undef qsort
 
 #include "src/quant/sketch.h"
+#include "unit/test_memory.h"
 
 #define RECALL_AT 10
 #define N_OVERSAMPLING 5
@@ -50,17 +51,6 @@ typedef struct Bench
 	char	   *model;
 	uint8	   *records;
 } Bench;
-
-static void *
-get(size_t bytes)
-{
-	void	   *memory = aligned_alloc(64, TYPEALIGN(64, Max(bytes, 1)));
-
-	if (memory == NULL)
-		exit(2);
-	memset(memory, 0, bytes);
-	return memory;
-}
 
 static double
 now(void)
@@ -102,7 +92,7 @@ read_floats(const char *name, uint32 dims, bool normalise, uint32 *n)
 	if (*n == 0 || *n > bytes / sizeof(float) / dims)
 		*n = bytes / sizeof(float) / dims;
 	bytes = sizeof(float) * dims * *n;
-	x = get(bytes);
+	x = get_zeroed(bytes);
 	if (fread(x, 1, bytes, file) != bytes)
 		exit(2);
 	fclose(file);
@@ -125,8 +115,8 @@ static void
 make_codes(Bench *b)
 {
 	omen_codec_init(&b->codec, OMEN_CODE_SQ8, b->metric, b->dims);
-	b->factors = get((size_t) b->n * b->codec.factor_bytes);
-	b->codes = get((size_t) b->n * b->codec.code_bytes);
+	b->factors = get_zeroed((size_t) b->n * b->codec.factor_bytes);
+	b->codes = get_zeroed((size_t) b->n * b->codec.code_bytes);
 	for (uint32 k = 0; k < b->n; k++)
 		b->codec.encode(&b->codec, b->base + (size_t) k * b->dims,
 						b->factors + (size_t) k * b->codec.factor_bytes,
@@ -143,15 +133,15 @@ make_sketches(Bench *b)
 {
 	OmenSketch *s = &b->sketch;
 	uint32		n_sample = Min(b->n, s->sample_max);
-	float	   *vectors = get(sizeof(float) * b->dims * n_sample);
+	float	   *vectors = get_zeroed(sizeof(float) * b->dims * n_sample);
 	OmenSketchSample sample = {.n = n_sample,.x = vectors,.tick = tick_nothing};
-	void	   *scratch = get(Max(s->train_scratch_bytes, s->encode_scratch_bytes));
-	float	   *x = get(sizeof(float) * b->dims);
+	void	   *scratch = get_zeroed(Max(s->train_scratch_bytes, s->encode_scratch_bytes));
+	float	   *x = get_zeroed(sizeof(float) * b->dims);
 	double		start;
 	double		trained;
 
-	b->model = get(s->model_bytes);
-	b->records = get((size_t) b->n * s->sketch_bytes);
+	b->model = get_zeroed(s->model_bytes);
+	b->records = get_zeroed((size_t) b->n * s->sketch_bytes);
 	for (uint32 k = 0; k < n_sample; k++)
 		memcpy(vectors + (size_t) k * b->dims,
 			   b->base + (size_t) ((uint64) k * b->n / n_sample) * b->dims, sizeof(float) * b->dims);
@@ -261,12 +251,12 @@ sketch_keys(const Bench *b, const OmenSketchQuery *query, float *keys)
 static void
 measure_recall(const Bench *b)
 {
-	float	   *exact = get(sizeof(float) * b->n);
-	float	   *coded = get(sizeof(float) * b->n);
-	float	   *estimated = get(sizeof(float) * b->n);
-	Found	   *all = get(sizeof(Found) * 4096);
-	OmenQuery  *query = get(b->codec.query_bytes);
-	OmenSketchQuery *squery = get(b->sketch.query_bytes);
+	float	   *exact = get_zeroed(sizeof(float) * b->n);
+	float	   *coded = get_zeroed(sizeof(float) * b->n);
+	float	   *estimated = get_zeroed(sizeof(float) * b->n);
+	Found	   *all = get_zeroed(sizeof(Found) * 4096);
+	OmenQuery  *query = get_zeroed(b->codec.query_bytes);
+	OmenSketchQuery *squery = get_zeroed(b->sketch.query_bytes);
 	Found		truth[RECALL_AT];
 	Found		kept[MAX_KEPT];
 	double		found[N_OVERSAMPLING] = {0};
@@ -342,8 +332,8 @@ static volatile float sink;
 static double
 time_keys(const Bench *b, bool by_sketch, uint32 spread)
 {
-	OmenQuery  *query = get(b->codec.query_bytes);
-	OmenSketchQuery *squery = get(b->sketch.query_bytes);
+	OmenQuery  *query = get_zeroed(b->codec.query_bytes);
+	OmenSketchQuery *squery = get_zeroed(b->sketch.query_bytes);
 	float		keys[BATCH];
 	double		best = INFINITY;
 	uint32		state = 1;
@@ -395,7 +385,7 @@ time_keys(const Bench *b, bool by_sketch, uint32 spread)
 static double
 time_query(const Bench *b)
 {
-	OmenSketchQuery *squery = get(b->sketch.query_bytes);
+	OmenSketchQuery *squery = get_zeroed(b->sketch.query_bytes);
 	double		best = INFINITY;
 
 	for (int repeat = 0; repeat < 5; repeat++)

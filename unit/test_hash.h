@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_hash.h
- *	  Hashes by which graphs are told apart (FNV-1a).
+ *	  Hashes by which graphs and codes are told apart (FNV-1a).
  *
  *-------------------------------------------------------------------------
  */

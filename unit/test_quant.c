@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "src/quant/quant.h"
+#include "unit/test_memory.h"
 #include "unit/test_random.h"
 
 /* The server's own printf is not linked into this program. */
@@ -266,17 +267,6 @@ component_bytes(OmenCodeKind kind)
 	return kind == OMEN_CODE_FLOAT ? sizeof(float) : kind == OMEN_CODE_HALF ? sizeof(OmenHalf) : 1;
 }
 
-static void *
-allocate(size_t bytes)
-{
-	void	   *memory = aligned_alloc(64, TYPEALIGN(64, bytes));
-
-	if (memory == NULL)
-		abort();
-	memset(memory, 0x5a, TYPEALIGN(64, bytes));
-	return memory;
-}
-
 /* What a finer code still lacks: with its factors begins the record. */
 static float
 refine_error(const Samples *s, int i)
@@ -373,18 +363,18 @@ make_samples(Samples *s, OmenCodeKind kind, OmenMetric metric, uint32 dims)
 	omen_codec_init(&s->codec, kind, metric, dims);
 	if (omen_codec_admits_refine(kind, OMEN_REFINE_SCALAR))
 		omen_codec_refine(&s->codec, OMEN_REFINE_SCALAR);
-	s->query = allocate(s->codec.query_bytes);
+	s->query = get_dirty(s->codec.query_bytes);
 
 	/* unit vectors are made of vectors that have a norm in float32 */
 	s->n = metric == OMEN_METRIC_COSINE ? 9 * N_EACH : N_VECTORS;
 	for (i = 0; i < s->n; i++)
 	{
-		s->raw[i] = allocate(sizeof(float) * dims);
-		s->x[i] = allocate(sizeof(float) * dims);
-		s->decoded[i] = allocate(sizeof(float) * dims);
-		s->factors[i] = allocate(s->codec.factor_bytes);
-		s->codes[i] = allocate(s->codec.code_bytes);
-		s->refines[i] = allocate(s->codec.refine_bytes);
+		s->raw[i] = get_dirty(sizeof(float) * dims);
+		s->x[i] = get_dirty(sizeof(float) * dims);
+		s->decoded[i] = get_dirty(sizeof(float) * dims);
+		s->factors[i] = get_dirty(s->codec.factor_bytes);
+		s->codes[i] = get_dirty(s->codec.code_bytes);
+		s->refines[i] = get_dirty(s->codec.refine_bytes);
 		for (j = 0; j < dims; j++)
 			s->raw[i][j] = component(i / N_EACH, j);
 		if (s->raw[i][0] == 0 && metric == OMEN_METRIC_COSINE)
@@ -488,7 +478,7 @@ static void
 check_bounds(Samples *s, bool real)
 {
 	OmenCodec  *codec = &s->codec;
-	float	   *copy = allocate(sizeof(float) * codec->dims);
+	float	   *copy = get_dirty(sizeof(float) * codec->dims);
 	int			i;
 	int			j;
 
@@ -590,10 +580,10 @@ static long
 check_refine_folding(Samples *s)
 {
 	OmenCodec  *codec = &s->codec;
-	float	   *near = allocate(sizeof(float) * codec->dims);
-	char	   *factors = allocate(codec->factor_bytes);
-	uint8	   *code = allocate(codec->code_bytes);
-	char	   *refine = allocate(codec->refine_bytes);
+	float	   *near = get_dirty(sizeof(float) * codec->dims);
+	char	   *factors = get_dirty(codec->factor_bytes);
+	uint8	   *code = get_dirty(codec->code_bytes);
+	char	   *refine = get_dirty(codec->refine_bytes);
 	long		n_folded = 0;
 	int			i;
 	int			q;
@@ -662,7 +652,7 @@ check_real(const char *folder, OmenCodeKind kind)
 	static const OmenMetric metrics[] = {OMEN_METRIC_L2, OMEN_METRIC_IP, OMEN_METRIC_COSINE, OMEN_METRIC_L1};
 	const int	n = N_VECTORS;
 	char		name[1024];
-	uint16	   *halves = allocate(sizeof(uint16) * dims);
+	uint16	   *halves = get_dirty(sizeof(uint16) * dims);
 	FILE	   *file;
 	size_t		metric;
 	int			i;
@@ -745,8 +735,8 @@ check_damaged(OmenCodeKind kind, OmenMetric metric)
 	size_t		j;
 
 	omen_codec_init(&codec, kind, metric, DAMAGED_DIMS);
-	factors = allocate(codec.factor_bytes);
-	code = allocate(codec.code_bytes);
+	factors = get_dirty(codec.factor_bytes);
+	code = get_dirty(codec.code_bytes);
 	alarm(DAMAGED_SECONDS);
 	for (i = 0; i < lengthof(values); i++)
 		for (j = 0; j < DAMAGED_DIMS; j++)

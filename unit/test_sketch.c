@@ -23,6 +23,8 @@
 
 #include "src/quant/rotation.h"
 #include "src/quant/sketch.h"
+#include "unit/test_hash.h"
+#include "unit/test_memory.h"
 #include "unit/test_random.h"
 
 /* The server's own are not linked into this program. */
@@ -44,25 +46,6 @@ check(bool ok, const char *what, const OmenSketch *s, double found, double expec
 		printf("%s: %s, kind %d, metric %d, %u dimensions, %u bits, %u sub-vectors: %.17g, expected %.17g\n",
 			   what, omen_kernels->name, s->kind, s->metric, s->dims, s->bits, s->subvectors,
 			   found, expected);
-}
-
-static void *
-get(size_t bytes)
-{
-	void	   *memory = aligned_alloc(64, TYPEALIGN(64, Max(bytes, 1)));
-
-	if (memory == NULL)
-		exit(2);
-	memset(memory, 0x5a, bytes);
-	return memory;
-}
-
-static uint64
-hash_bytes(uint64 hash, const void *bytes, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		hash = (hash ^ ((const uint8 *) bytes)[i]) * UINT64CONST(0x100000001b3);
-	return hash;
 }
 
 /* ---------- vectors ---------- */
@@ -107,7 +90,7 @@ component(Data data, uint32 vector, uint32 at)
 static float *
 make_vectors(Data data, OmenMetric metric, uint32 n, uint32 dims)
 {
-	float	   *x = get(sizeof(float) * n * dims);
+	float	   *x = get_dirty(sizeof(float) * n * dims);
 
 	for (uint32 v = 0; v < n; v++)
 	{
@@ -164,14 +147,14 @@ set_make(Set *set, const OmenSketch *sketch, uint32 n, float *x)
 {
 	OmenSketchSample sample = {.n = Min(n, sketch->sample_max),.x = x,.tick = count_tick,.tick_arg = &n_ticks};
 	long		n_before = n_ticks;
-	void	   *scratch = get(Max(sketch->train_scratch_bytes, sketch->encode_scratch_bytes));
+	void	   *scratch = get_dirty(Max(sketch->train_scratch_bytes, sketch->encode_scratch_bytes));
 
 	set->sketch = *sketch;
 	set->n = n;
 	set->x = x;
-	set->model = get(sketch->model_bytes);
-	set->records = get(sizeof(uint8 *) * n);
-	set->query = get(sketch->query_bytes);
+	set->model = get_dirty(sketch->model_bytes);
+	set->records = get_dirty(sizeof(uint8 *) * n);
+	set->query = get_dirty(sketch->query_bytes);
 	memset(set->model, 0, sketch->model_bytes);
 	/* backwards: the order of the parts is free */
 	for (uint32 part = sketch->train_parts; part > 0; part--)
@@ -223,20 +206,20 @@ check_kernels(const OmenSketch *sketch, Data data, uint32 n)
 	int			n_tables = omen_kernels_available(&tables);
 	uint64		state = random_state;
 	uint64		first_hash = 0;
-	float	   *first = get(sizeof(float) * n);
-	float	   *keys = get(sizeof(float) * n);
+	float	   *first = get_dirty(sizeof(float) * n);
+	float	   *keys = get_dirty(sizeof(float) * n);
 
 	for (int t = 0; t < n_tables; t++)
 	{
 		Set			set;
-		uint64		hash = UINT64CONST(0xcbf29ce484222325);
+		uint64		hash = HASH_START;
 
 		omen_kernels_select(tables[t]->name);
 		random_state = state;
 		set_make(&set, sketch, n, make_vectors(data, sketch->metric, n, sketch->dims));
-		hash = hash_bytes(hash, set.model, sketch->model_bytes);
+		hash = hash_bytes_after(hash, set.model, sketch->model_bytes);
 		for (uint32 v = 0; v < n; v++)
-			hash = hash_bytes(hash, set.records[v], sketch->sketch_bytes);
+			hash = hash_bytes_after(hash, set.records[v], sketch->sketch_bytes);
 
 		for (uint32 q = 0; q < n; q += 11)
 		{
@@ -244,7 +227,7 @@ check_kernels(const OmenSketch *sketch, Data data, uint32 n)
 			set_keys(&set, 0, n, first);
 			for (uint32 v = 0; v < n; v++)
 				check(!isnan(first[v]), "key is a number", sketch, first[v], 0);
-			hash = hash_bytes(hash, first, sizeof(float) * n);
+			hash = hash_bytes_after(hash, first, sizeof(float) * n);
 			for (uint32 from = 0, size = 1; from < n; from += size, size++)
 				set_keys(&set, from, Min(size, n - from), keys + from);
 			check(memcmp(first, keys, sizeof(float) * n) == 0, "keys in groups are the same", sketch, 0, 0);
@@ -315,7 +298,7 @@ check_all_kernels(void)
 				{
 					uint64		one = check_kernels(&sketch, data, dims_tested[d] > 200 ? 13 : 37);
 
-					hash = hash_bytes(hash, &one, sizeof(one));
+					hash = hash_bytes_after(hash, &one, sizeof(one));
 				}
 			}
 			/* the most dimensions: sums must fit */
@@ -343,7 +326,7 @@ check_far_apart(void)
 		enum { n = 600, dims = 8 };
 		OmenSketch	sketch;
 		Set			set;
-		float	   *x = get(sizeof(float) * n * dims);
+		float	   *x = get_dirty(sizeof(float) * n * dims);
 		float		keys[n];
 		uint32		n_finite = 0;
 
@@ -369,9 +352,9 @@ check_extremes(void)
 {
 	const OmenKernels *const *tables;
 	int			n_tables = omen_kernels_available(&tables);
-	uint8	   *record = get(sizeof(OmenLowBitRecord) + OMEN_MAX_DIMS);
+	uint8	   *record = get_dirty(sizeof(OmenLowBitRecord) + OMEN_MAX_DIMS);
 	const uint8 *records[] = {record, record, record, record, record};
-	int8	   *planes = get(8 * OMEN_PLANE_STRIDE(OMEN_MAX_DIMS / 2));
+	int8	   *planes = get_dirty(8 * OMEN_PLANE_STRIDE(OMEN_MAX_DIMS / 2));
 	OmenSketch	sketch = {.kind = OMEN_SKETCH_LOW_BIT};
 
 	memset(record, 0xff, sizeof(OmenLowBitRecord) + OMEN_MAX_DIMS);
@@ -416,7 +399,7 @@ check_damaged(void)
 		for (size_t m = 0; m < lengthof(metrics); m++)
 		{
 			float	   *x = make_vectors(DATA_NORMAL, metrics[m], n, dims);
-			float	   *keys = get(sizeof(float) * n);
+			float	   *keys = get_dirty(sizeof(float) * n);
 			OmenSketch	sketch;
 			Set			set;
 
@@ -459,8 +442,8 @@ compare_found(const void *a, const void *b)
 static double
 recall_of(const float *exact, const float *keys, uint32 n, uint32 n_near, uint32 n_kept)
 {
-	Found	   *by_key = get(sizeof(Found) * n);
-	Found	   *by_distance = get(sizeof(Found) * n);
+	Found	   *by_key = get_dirty(sizeof(Found) * n);
+	Found	   *by_distance = get_dirty(sizeof(Found) * n);
 	uint32		n_found = 0;
 
 	for (uint32 v = 0; v < n; v++)
@@ -492,8 +475,8 @@ measure(Set *set, uint32 n_queries)
 {
 	const OmenSketch *s = &set->sketch;
 	uint32		n = set->n - n_queries;
-	float	   *exact = get(sizeof(float) * n);
-	float	   *keys = get(sizeof(float) * n);
+	float	   *exact = get_dirty(sizeof(float) * n);
+	float	   *keys = get_dirty(sizeof(float) * n);
 	double		n_all = (double) n * n_queries;
 	double		errors = 0;
 	double		errors_sq = 0;
@@ -613,7 +596,7 @@ check_real(const char *folder)
 	char		name[4096];
 	uint16		header_bytes;
 	FILE	   *file;
-	OmenHalf   *halves = get(sizeof(OmenHalf) * REAL_DIMS * N_REAL);
+	OmenHalf   *halves = get_dirty(sizeof(OmenHalf) * REAL_DIMS * N_REAL);
 
 	snprintf(name, sizeof(name), "%s/deb_b.f16.npy", folder);
 	file = fopen(name, "rb");
@@ -630,7 +613,7 @@ check_real(const char *folder)
 	for (size_t k = 0; k < lengthof(shapes); k++)
 	{
 		OmenSketch	sketch;
-		float	   *x = get(sizeof(float) * REAL_DIMS * N_REAL);
+		float	   *x = get_dirty(sizeof(float) * REAL_DIMS * N_REAL);
 
 		omen_kernels->half->widen(halves, x, REAL_DIMS * N_REAL);
 		shape_sketch(&sketch, &shapes[k], OMEN_METRIC_COSINE, REAL_DIMS);
@@ -678,7 +661,7 @@ check_rotation(void)
 		uint32		n = dims_tested[d];
 		float	   *a = make_vectors(DATA_NORMAL, OMEN_METRIC_COSINE, 1, n);
 		float	   *b = make_vectors(DATA_NORMAL, OMEN_METRIC_COSINE, 1, n);
-		float	   *unit = get(sizeof(float) * n);
+		float	   *unit = get_dirty(sizeof(float) * n);
 		double		before = true_key(OMEN_METRIC_L2, a, b, n);
 		double		after;
 		float		largest = 0;
