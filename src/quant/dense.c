@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * dense.c
- *	  Lower bounds from codes of vectors of floats.
+ *	  Codecs of vectors of floats: what they share, and lower bounds from codes.
  *
  * A code stands for a vector near the true one, and knows how near: the norm
  * of their difference.  By the triangle inequality, and by Hoelder's for
@@ -12,6 +12,37 @@
  *-------------------------------------------------------------------------
  */
 #include "src/quant/dense.h"
+
+/* Fill in what a codec has whatever its kind, and the distances of its metric. */
+void
+omen_dense_init(OmenCodec *codec, OmenMetric metric, uint32 dims, const OmenDenseDistances *distances)
+{
+	codec->metric = metric;
+	codec->dims = dims;
+	codec->link_margin = 0.1f;
+	codec->has_means = true;
+	switch (metric)
+	{
+		case OMEN_METRIC_L2:
+			codec->keys = distances->keys_l2;
+			codec->norms_sq = distances->norms_sq;
+			break;
+		case OMEN_METRIC_COSINE:
+			codec->keys = distances->keys_cosine;
+			break;
+		case OMEN_METRIC_IP:
+			codec->keys = distances->keys_ip;
+			codec->norms_sq = distances->norms_sq;
+			break;
+		case OMEN_METRIC_L1:
+			codec->keys = distances->keys_l1;
+			break;
+		case OMEN_METRIC_HAMMING:
+		case OMEN_METRIC_JACCARD:
+			Assert(false);		/* of bits only */
+			break;
+	}
+}
 
 OmenDenseQuery
 omen_dense_query(const float *x, uint32 dims)

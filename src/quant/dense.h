@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * dense.h
- *	  What codes of vectors of floats share: norms, and bounds; see dense.c.
+ *	  What codecs of vectors of floats share: the choice of keys, norms, and bounds; see dense.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,6 +32,18 @@ typedef struct OmenDenseEstimate
 	double		rounding;		/* of kernel and operator, relative to the sum of the absolute terms */
 } OmenDenseEstimate;
 
+/* Of codes of a kind: keys for each metric of vectors of floats. */
+typedef struct OmenDenseDistances
+{
+	OmenCodecKeys keys_l2;
+	OmenCodecKeys keys_ip;
+	OmenCodecKeys keys_cosine;
+	OmenCodecKeys keys_l1;
+	OmenCodecNorms norms_sq;
+} OmenDenseDistances;
+
+extern void omen_dense_init(OmenCodec *codec, OmenMetric metric, uint32 dims,
+							const OmenDenseDistances *distances);
 extern OmenDenseQuery omen_dense_query(const float *x, uint32 dims);
 extern double omen_dense_bound(OmenMetric metric, const OmenDenseQuery *query,
 							   const OmenDenseEstimate *estimate);

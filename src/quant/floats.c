@@ -298,19 +298,24 @@ floats_lower_bound(const OmenCodec *codec, const OmenQuery *query,
 
 /* ---------- the table ---------- */
 
+static const OmenDenseDistances floats_distances = {
+	.keys_l2 = floats_keys_l2,
+	.keys_ip = floats_keys_ip,
+	.keys_cosine = floats_keys_cosine,
+	.keys_l1 = floats_keys_l1,
+	.norms_sq = floats_norms_sq
+};
+
 void
 omen_floats_init(OmenCodec *codec, OmenMetric metric, uint32 dims)
 {
-	codec->metric = metric;
-	codec->dims = dims;
+	omen_dense_init(codec, metric, dims, &floats_distances);
 	codec->factor_bytes = sizeof(FloatsFactors);
 	codec->identity_bytes = 0;
 	codec->code_bytes = floats_padded_dims(codec) *
 		(codec->kind == OMEN_CODE_HALF ? sizeof(OmenHalf) : sizeof(float));
 	codec->query_bytes = FLOATS_QUERY_HEAD + floats_padded_dims(codec) * sizeof(float);
 
-	codec->link_margin = 0.1f;
-	codec->has_means = true;
 	codec->encode = floats_encode;
 	codec->decode = floats_decode;
 	codec->absorb = floats_absorb;
@@ -318,26 +323,4 @@ omen_floats_init(OmenCodec *codec, OmenMetric metric, uint32 dims)
 	codec->query_from_vector = floats_query_from_vector;
 	codec->query_from_code = floats_query_from_code;
 	codec->lower_bound = floats_lower_bound;
-
-	switch (metric)
-	{
-		case OMEN_METRIC_L2:
-			codec->keys = floats_keys_l2;
-			codec->norms_sq = floats_norms_sq;
-			break;
-		case OMEN_METRIC_COSINE:
-			codec->keys = floats_keys_cosine;
-			break;
-		case OMEN_METRIC_IP:
-			codec->keys = floats_keys_ip;
-			codec->norms_sq = floats_norms_sq;
-			break;
-		case OMEN_METRIC_L1:
-			codec->keys = floats_keys_l1;
-			break;
-		case OMEN_METRIC_HAMMING:
-		case OMEN_METRIC_JACCARD:
-			Assert(false);		/* of bits only */
-			break;
-	}
 }

@@ -98,6 +98,10 @@ typedef struct OmenCodec OmenCodec;
  */
 typedef struct OmenQuery OmenQuery;
 
+typedef void (*OmenCodecNorms) (const OmenCodec *codec, int n, const void *const *factors, double *out);
+typedef void (*OmenCodecKeys) (const OmenCodec *codec, const OmenQuery *query, int n,
+							   const void *const *factors, const uint8 *const *codes, float *out);
+
 struct OmenCodec
 {
 	OmenCodeKind kind;
@@ -143,7 +147,7 @@ struct OmenCodec
 	 * Squared norms of what n codes stand for, not below 0.  NULL but for L2 and
 	 * IP, and for IP if graphs are to be linked by its keys as they are.
 	 */
-	void		(*norms_sq) (const OmenCodec *codec, int n, const void *const *factors, double *out);
+	OmenCodecNorms norms_sq;
 
 	/*
 	 * Term i of a code, or of a query; false if there are fewer.  NULL if the
@@ -155,8 +159,7 @@ struct OmenCodec
 							   OmenTerm *term);
 
 	/* Keys of n records (any n >= 0): the search's inner loop. */
-	void		(*keys) (const OmenCodec *codec, const OmenQuery *query, int n,
-						 const void *const *factors, const uint8 *const *codes, float *out);
+	OmenCodecKeys keys;
 	/*
 	 * A value that the SQL operator's result for the true vector cannot be
 	 * below, rounding of both sides included.  Needs a query made by

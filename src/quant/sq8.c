@@ -370,19 +370,24 @@ sq8_lower_bound(const OmenCodec *codec, const OmenQuery *query,
 
 /* ---------- the table ---------- */
 
+static const OmenDenseDistances sq8_distances = {
+	.keys_l2 = sq8_keys_l2,
+	.keys_ip = sq8_keys_ip,
+	.keys_cosine = sq8_keys_l2,	/* halved, see Sq8Query.scale */
+	.keys_l1 = sq8_keys_l1,
+	.norms_sq = sq8_norms_sq
+};
+
 void
 omen_sq8_init(OmenCodec *codec, OmenMetric metric, uint32 dims)
 {
-	codec->metric = metric;
-	codec->dims = dims;
+	omen_dense_init(codec, metric, dims, &sq8_distances);
 	codec->factor_bytes = sizeof(Sq8Factors);
 	codec->identity_bytes = offsetof(Sq8Factors, sum);	/* offset and step */
 	codec->code_bytes = TYPEALIGN(16, dims);
 	codec->query_bytes = SQ8_QUERY_HEAD + TYPEALIGN(64, codec->code_bytes) +
 		TYPEALIGN(64, dims * sizeof(float));
 
-	codec->link_margin = 0.1f;
-	codec->has_means = true;
 	codec->encode = sq8_encode;
 	codec->decode = sq8_decode;
 	codec->absorb = sq8_absorb;
@@ -390,26 +395,4 @@ omen_sq8_init(OmenCodec *codec, OmenMetric metric, uint32 dims)
 	codec->query_from_vector = sq8_query_from_vector;
 	codec->query_from_code = sq8_query_from_code;
 	codec->lower_bound = sq8_lower_bound;
-
-	switch (metric)
-	{
-		case OMEN_METRIC_L2:
-			codec->keys = sq8_keys_l2;
-			codec->norms_sq = sq8_norms_sq;
-			break;
-		case OMEN_METRIC_COSINE:
-			codec->keys = sq8_keys_l2;	/* halved, see Sq8Query.scale */
-			break;
-		case OMEN_METRIC_IP:
-			codec->keys = sq8_keys_ip;
-			codec->norms_sq = sq8_norms_sq;
-			break;
-		case OMEN_METRIC_L1:
-			codec->keys = sq8_keys_l1;
-			break;
-		case OMEN_METRIC_HAMMING:
-		case OMEN_METRIC_JACCARD:
-			Assert(false);		/* of bits only */
-			break;
-	}
 }
