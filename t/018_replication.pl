@@ -87,6 +87,9 @@ foreach my $load (@loads)
 {
 	is(join("\n", finish_load($load, except => $CONFLICT)), '', "$load->{name}: nothing wrong");
 }
+# What still goes on would use space again, and a query on the standby be cancelled for it.
+$primary->poll_query_until('postgres', q{
+	SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type IN ('omenvec maintenance', 'autovacuum worker')});
 $primary->wait_for_catchup($standby);
 standby_is_right($standby, 'standby after the load');
 load_is_right($primary, 'primary after the load');
