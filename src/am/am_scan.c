@@ -11,8 +11,10 @@
  * missed a nearer one).  When the executor wants more, the next round begins
  * and gives twice as many, until nothing is left: so a query never gets fewer rows
  * than there are.  Where the index has finer codes, those that are about to
- * leave get a tighter bound first, and queue again by that.  The executor computes the distances themselves from the heap
- * and reorders (IndexNextWithReorder), so no quantization shows in the order.
+ * leave get a tighter bound first, and queue again by that.  The executor
+ * computes the distances themselves from the heap and reorders
+ * (IndexNextWithReorder), so no quantization shows in the order.  Rounds are in
+ * scan_rounds.c; here a scan begins, and rows leave.
  *
  * A scan with a radius (am_range.c) ends when the next candidate's bound is
  * beyond it, and its later rounds look no farther than that.
@@ -29,109 +31,20 @@
 #include "postgres.h"
 
 #include "src/am/am.h"
-#include "src/am/am_range.h"
 #include "src/am/graph_host.h"
-#include "src/am/heap_prefetch.h"
 #include "src/am/scan_memory.h"
-#include "src/am/scan_report.h"
-#include "src/am/scan_segment.h"
-#include "src/am/scan_tail.h"
+#include "src/am/scan_rounds.h"
 #include "src/storage/metapage.h"
 
 #include <math.h>
 
 #include "access/relscan.h"
-#include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-
-/* A candidate waiting to leave. */
-typedef struct Waiting
-{
-	double		bound;
-	float		key;
-	uint32		source;			/* index into segments, then tails */
-	uint32		node;			/* or row of the tail */
-	OmenTidEntry entry;			/* kind UNRESOLVED: not read yet */
-	bool		refined;		/* the bound is as tight as the index can tell */
-} Waiting;
-
-#define UNRESOLVED 0xFFFF
-
-/* So many finer codes are fetched ahead: LIMIT 10 asks for about as many. */
-#define PREFETCH_REFINES 16
-
-typedef enum OmenScanPhase
-{
-	PHASE_START,
-	PHASE_STREAM,
-	PHASE_UNDIRECTED,			/* distance NaN */
-	PHASE_NULLS,				/* distance NULL */
-	PHASE_END
-} OmenScanPhase;
-
-typedef struct OmenScan
-{
-	MemoryContext search_context;	/* survives rescans */
-	MemoryContext scan_context; /* reset by rescan */
-	MemoryContext filter_context;	/* of the filter alone */
-	OmenHost	host;			/* for searches, in the former */
-	OmenMeta   *meta;			/* NULL before the first search */
-	BlockNumber heap_blocks;	/* it cannot shrink while the scan has it open */
-	OmenEncoder encoder;
-	OmenQuery  *query;
-	OmenValueClass query_class;
-	OmenReader	reader;
-	OmenReader	bytes_reader;
-	OmenSearch *searches[OMEN_MAX_SEGMENTS];	/* made when first needed */
-
-	OmenAttributes *attributes; /* NULL: the index has none */
-	const OmenRowBitmap *rows;		/* those wanted; NULL: all */
-	OmenFilter *filter;			/* NULL: all rows pass; it may survive rescans */
-	bool		wants_vectors;	/* no condition that the vector be NULL */
-	bool		wants_nulls;	/* no condition that it be not */
-
-	OmenScanPhase	phase;
-	bool		refines;		/* candidates have finer codes to be asked */
-	OmenRange	range;
-	double		slack;			/* greatest excess of a key's distance over the bound, within the radius */
-	uint32		tail_ef;		/* candidates that each tail gives in the round */
-	float		horizon;		/* candidates with greater keys wait for the next round */
-	int			n_rounds;
-	int64		n_returned;
-	double		last_bound;		/* greatest that has left, for strict order */
-	OmenScanSegment *segments;
-	OmenPool   *parked;			/* of each segment: candidates beyond the bound of their round */
-	int			n_segments;
-	OmenScanTail *tails;
-	int			n_tails;
-
-	/* heap of candidates, least bound on top */
-	Waiting    *waiting;
-	uint32		n_waiting;
-	uint32		waiting_capacity;
-
-	/* a list of TIDs being returned */
-	OmenScanSegment *list_segment;
-	uint32		list_next;
-	uint32		list_left;
-	double		list_bound;
-
-	/* PHASE_UNDIRECTED and PHASE_NULLS */
-	int			source;
-	uint32		source_position;
-} OmenScan;
-
-static void
-release_readers(OmenScan *state)
-{
-	omen_reader_release(&state->reader);
-	omen_reader_release(&state->bytes_reader);
-}
 
 IndexScanDesc
 omen_am_beginscan(Relation index, int nkeys, int norderbys)
@@ -167,7 +80,7 @@ omen_am_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, in
 	if (orderbys && norderbys > 0)
 		memmove(scan->orderByData, orderbys, norderbys * sizeof(ScanKeyData));
 
-	release_readers(state);
+	omen_scan_release_readers(state);
 	MemoryContextReset(state->scan_context);
 	state->phase = PHASE_START;
 	state->waiting = NULL;
@@ -199,68 +112,9 @@ omen_am_endscan(IndexScanDesc scan)
 {
 	OmenScan  *state = scan->opaque;
 
-	release_readers(state);
+	omen_scan_release_readers(state);
 	omen_scan_memory_give_back(OMEN_SCAN_PASSING, state->scan_context);
 	omen_scan_memory_give_back(OMEN_SCAN_LASTING, state->search_context);
-}
-
-/* ---- the heap of waiting candidates ---- */
-
-static inline bool
-leaves_before(const Waiting *a, const Waiting *b)
-{
-	if (a->bound != b->bound)
-		return a->bound < b->bound;
-	if (a->source != b->source)
-		return a->source < b->source;
-	return a->node < b->node;
-}
-
-static void
-push_waiting(OmenScan *state, const Waiting *candidate)
-{
-	uint32		at = state->n_waiting++;
-
-	if (state->n_waiting > state->waiting_capacity)
-	{
-		state->waiting_capacity = Max(256, state->waiting_capacity * 2);
-		if (state->waiting == NULL)
-			state->waiting = palloc(state->waiting_capacity * sizeof(Waiting));
-		else
-			state->waiting = repalloc_huge(state->waiting, state->waiting_capacity * sizeof(Waiting));
-	}
-	while (at > 0 && leaves_before(candidate, &state->waiting[(at - 1) / 2]))
-	{
-		state->waiting[at] = state->waiting[(at - 1) / 2];
-		at = (at - 1) / 2;
-	}
-	state->waiting[at] = *candidate;
-}
-
-static Waiting
-pop_waiting(OmenScan *state)
-{
-	Waiting		top = state->waiting[0];
-	Waiting		last = state->waiting[--state->n_waiting];
-	uint32		n = state->n_waiting;
-	uint32		at = 0;
-
-	for (;;)
-	{
-		uint32		child = 2 * at + 1;
-
-		if (child >= n)
-			break;
-		if (child + 1 < n && leaves_before(&state->waiting[child + 1], &state->waiting[child]))
-			child++;
-		if (!leaves_before(&state->waiting[child], &last))
-			break;
-		state->waiting[at] = state->waiting[child];
-		at = child;
-	}
-	if (n > 0)
-		state->waiting[at] = last;
-	return top;
 }
 
 /* ---- beginning ---- */
@@ -436,236 +290,6 @@ start(IndexScanDesc scan, OmenScan *state)
 	MemoryContextSwitchTo(old_context);
 }
 
-/* ---- rounds ---- */
-
-static void
-add_candidate(OmenScan *state, const Waiting *candidate)
-{
-	if (state->range.limited && candidate->bound <= state->range.radius)
-	{
-		double		distance = omen_range_distance(candidate->key, state->encoder.codec.metric);
-
-		state->slack = Max(state->slack, distance - candidate->bound);
-	}
-	push_waiting(state, candidate);
-}
-
-/* The key beyond which the scan wants nothing, as far as it knows by now. */
-static float
-farthest_key(const OmenScan *state)
-{
-	if (!state->range.limited || state->n_rounds == 0)
-		return INFINITY;
-	return omen_range_key(&state->range, state->slack, state->encoder.codec.metric);
-}
-
-/* Candidates of a segment, with their bounds, into the heap; returns the greatest key. */
-static float
-add_candidates(OmenScan *state, int i, const OmenCandidate *candidates, int n)
-{
-	float		worst = -INFINITY;
-
-	for (int c = 0; c < n; c++)
-	{
-		Waiting		waiting = {
-			.bound = omen_scan_segment_bound(&state->segments[i], candidates[c].node),
-			.key = candidates[c].key,
-			.source = i,
-			.node = candidates[c].node,
-			.entry = {.kind = UNRESOLVED},
-			.refined = !state->refines
-		};
-
-		worst = Max(worst, candidates[c].key);
-		add_candidate(state, &waiting);
-	}
-	release_readers(state);
-	return worst;
-}
-
-/*
- * A segment's share of a round; returns the bound for the segments after it.
- * What is beyond the bound is parked: it cannot leave in this round, so that
- * it needs no bound of its distance yet.  So is what a search has found by
- * sketches beyond the horizon, which is most of it.
- */
-static float
-collect_segment(OmenScan *state, int i, float bound)
-{
-	OmenPool   *parked = &state->parked[i];
-	const OmenCandidate *candidates;
-	float		horizon;
-	float		limit;
-	float		worst;
-	int			n;
-	int			n_within;
-
-	n = omen_pool_take(parked, PG_UINT32_MAX, bound, &candidates, &horizon);
-	(void) add_candidates(state, i, candidates, n);
-	state->horizon = Min(state->horizon, horizon);
-
-	n = omen_scan_segment_next(&state->segments[i], bound, &candidates, &horizon);
-	limit = state->segments[i].sketch.kind != OMEN_SKETCH_NONE && omen_am_iterative_scan != OMEN_ITERATIVE_OFF ?
-		Min(bound, horizon) : bound;
-	for (n_within = 0; n_within < n && candidates[n_within].key <= limit; n_within++)
-		 /* they come nearest first where any is beyond the limit */ ;
-	worst = add_candidates(state, i, candidates, n_within);
-	for (int c = n_within; c < n; c++)
-		omen_pool_add(parked, candidates[c].key, candidates[c].node);
-	state->horizon = Min(state->horizon, horizon);
-	if (n_within < n && limit < bound && (uint32) n >= state->segments[i].ef)
-		return Min(bound, candidates[state->segments[i].ef - 1].key);
-	return (uint32) n_within >= state->segments[i].ef ? Min(bound, worst) : bound;
-}
-
-/* The next ef candidates of a tail with keys up to bound. */
-static void
-collect_tail(OmenScan *state, int i, uint32 ef, float bound)
-{
-	OmenTailCandidate *candidates;
-	float		horizon;
-	int			n = omen_scan_tail_next(&state->tails[i], ef, bound, &candidates, &horizon);
-
-	for (int c = 0; c < n; c++)
-	{
-		Waiting		waiting = {
-			.bound = candidates[c].bound,
-			.key = candidates[c].key,
-			.source = state->n_segments + i,
-			.node = candidates[c].row,
-			.entry = {
-				.block = ItemPointerGetBlockNumberNoCheck(&candidates[c].tid),
-				.offset = ItemPointerGetOffsetNumberNoCheck(&candidates[c].tid),
-				.kind = OMEN_TID_PLAIN
-			},
-			.refined = !state->refines
-		};
-
-		add_candidate(state, &waiting);
-	}
-	state->horizon = Min(state->horizon, horizon);
-	if (candidates)
-		pfree(candidates);
-}
-
-/*
- * On a standby, replay may have recycled what this scan's copy of the
- * directory names.  The directory lets go of a segment before its blocks are
- * used again, so if all are still named, all that was read was right.
- */
-static void
-check_recovery_conflict(IndexScanDesc scan, OmenScan *state)
-{
-	OmenMeta   *now;
-
-	if (!state->reader.copies)
-		return;
-	now = palloc(sizeof(OmenMeta));
-	omen_meta_read(scan->indexRelation, now);
-	for (uint32 i = 0; i < state->meta->n_segments; i++)
-		if (state->meta->segments[i].state != OMEN_STATE_RETIRED &&
-			omen_meta_find(now, state->meta->segments[i].id) == NULL)
-			omen_page_mismatch(scan->indexRelation, state->meta->segments[i].runs[0].start);
-	pfree(now);
-}
-
-/* Read the TID entry of a candidate, unless that has been done. */
-static void
-resolve_waiting(OmenScan *state, Waiting *waiting)
-{
-	if (waiting->entry.kind == UNRESOLVED)
-		waiting->entry = omen_scan_segment_tid(&state->segments[waiting->source], waiting->node);
-}
-
-/* The finer codes that will be asked first; a heap has those candidates near its top. */
-static void
-prefetch_first_refines(OmenScan *state)
-{
-	for (uint32 i = 0; i < Min(state->n_waiting, PREFETCH_REFINES); i++)
-	{
-		const Waiting *waiting = &state->waiting[i];
-
-		if (waiting->source < (uint32) state->n_segments)
-			omen_scan_segment_prefetch_refine(&state->segments[waiting->source], waiting->node);
-	}
-}
-
-/* The rows that will leave first. */
-static void
-prefetch_first_rows(IndexScanDesc scan, OmenScan *state)
-{
-	ItemPointerData tids[OMEN_PREFETCH_ROWS];
-	int			n_tids = 0;
-
-	for (uint32 i = 0; i < Min(state->n_waiting, OMEN_PREFETCH_ROWS); i++)
-	{
-		Waiting    *waiting = &state->waiting[i];
-
-		resolve_waiting(state, waiting);
-		if (waiting->entry.kind == OMEN_TID_PLAIN && waiting->entry.block < state->heap_blocks)
-		{
-			ItemPointerSet(&tids[n_tids], waiting->entry.block, waiting->entry.offset);
-			n_tids++;
-		}
-	}
-	omen_reader_release(&state->reader);
-	omen_prefetch_rows(scan->heapRelation, tids, n_tids);
-}
-
-static void
-report_scan(IndexScanDesc scan, const OmenScan *state)
-{
-	omen_scan_report_begin(scan->indexRelation);
-	for (int i = 0; i < state->n_segments; i++)
-		omen_scan_report_segment(&state->segments[i]);
-	for (int i = 0; i < state->n_tails; i++)
-		omen_scan_report_tail(&state->tails[i]);
-	omen_scan_report_end(state->n_rounds);
-}
-
-/*
- * Put more candidates into the heap and move the horizon: up to it, every
- * source has given what it has.  False if nothing is left.
- */
-static bool
-next_round(IndexScanDesc scan, OmenScan *state)
-{
-	MemoryContext old_context;
-	float		bound = farthest_key(state);
-
-	if (state->horizon == INFINITY)
-		return false;			/* all sources had given everything */
-	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF && state->n_rounds > 0)
-		return false;
-	state->n_rounds++;
-	old_context = MemoryContextSwitchTo(state->scan_context);
-	state->horizon = INFINITY;
-	for (int i = 0; i < state->n_segments; i++)
-		bound = collect_segment(state, i, bound);
-	for (int i = 0; i < state->n_tails; i++)
-		collect_tail(state, i, state->tail_ef, bound);
-	if (state->horizon < INFINITY && state->horizon >= farthest_key(state))
-	{
-		/* What keys say of the radius is likely, not certain; but of tails nothing is to be missed. */
-		for (int i = 0; i < state->n_tails; i++)
-			collect_tail(state, i, PG_UINT32_MAX, INFINITY);
-		state->horizon = INFINITY;
-	}
-	if (omen_am_iterative_scan == OMEN_ITERATIVE_OFF)
-		state->horizon = INFINITY;	/* there will be no other round to wait for */
-	report_scan(scan, state);
-	check_recovery_conflict(scan, state);
-	if (state->n_rounds == 1)
-	{
-		if (state->refines)
-			prefetch_first_refines(state);
-		prefetch_first_rows(scan, state);
-	}
-	state->tail_ef = Min(state->tail_ef * 2, OMEN_MAX_ROUND);
-	MemoryContextSwitchTo(old_context);
-	return state->n_waiting > 0 || state->horizon < INFINITY;
-}
-
 /* ---- returning ---- */
 
 static void
@@ -783,7 +407,7 @@ return_waiting(IndexScanDesc scan, OmenScan *state)
 {
 	while (state->n_waiting > 0 && state->waiting[0].key <= state->horizon)
 	{
-		Waiting		next = pop_waiting(state);
+		Waiting		next = omen_scan_pop(state);
 		OmenScanSegment *segment;
 
 		if (next.bound > state->range.radius)
@@ -794,7 +418,7 @@ return_waiting(IndexScanDesc scan, OmenScan *state)
 		if (!next.refined)
 		{
 			refine_waiting(state, &next);
-			push_waiting(state, &next);
+			omen_scan_push(state, &next);
 			continue;
 		}
 		if (next.bound < state->last_bound && omen_am_iterative_scan == OMEN_ITERATIVE_STRICT)
@@ -809,7 +433,7 @@ return_waiting(IndexScanDesc scan, OmenScan *state)
 			return return_tid(scan, state, &tid, next.bound);
 		}
 
-		resolve_waiting(state, &next);
+		omen_scan_resolve(state, &next);
 		segment = &state->segments[next.source];
 		if (next.entry.kind == OMEN_TID_LIST)
 		{
@@ -831,7 +455,7 @@ return_from_stream(IndexScanDesc scan, OmenScan *state)
 		if (return_from_list(scan, state) || return_waiting(scan, state))
 			return true;
 		CHECK_FOR_INTERRUPTS();
-		if (!next_round(scan, state))
+		if (!omen_scan_next_round(scan, state))
 			return false;
 	}
 }
